@@ -1,0 +1,43 @@
+import zstd from 'zstd-napi/binding.js';
+
+// The binding is CommonJS: its members are only found on the default export.
+const { CCtx, CParameter, compressBound, DCtx, DParameter } = zstd;
+
+/** Largest window a decoder accepts: 2^27 bytes, what `zstd -d` allows by default. */
+const MAX_WINDOW_LOG = 27;
+
+/** A zstd compressor with its own context and output buffer; one a thread, reused for every block. */
+export class ZstdCompressor {
+  readonly #context = new CCtx();
+  #output = new Uint8Array(0);
+
+  constructor(level: number) {
+    this.#context.setParameter(CParameter.compressionLevel, level);
+  }
+
+  /** One frame (RFC 8878) of `plain`. The result is a view of the compressor's buffer, valid until the next call. */
+  compress(plain: Uint8Array): Uint8Array {
+    const bound = compressBound(plain.length);
+    if (this.#output.length < bound) this.#output = new Uint8Array(bound);
+    const length = this.#context.compress2(this.#output, plain);
+    return this.#output.subarray(0, length);
+  }
+}
+
+/** A zstd decompressor with its own context; one a thread. */
+export class ZstdDecompressor {
+  readonly #context = new DCtx();
+
+  constructor() {
+    this.#context.setParameter(DParameter.windowLogMax, MAX_WINDOW_LOG);
+  }
+
+  /**
+   * Decodes one frame into `destination`, whose length the caller has bounded.
+   * @returns the plain length
+   * @throws Error of the binding when the frame is damaged or does not fit
+   */
+  decompressInto(destination: Uint8Array, frame: Uint8Array): number {
+    return this.#context.decompress(destination, frame);
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Every bound dbup puts on a length it reads from a file or a socket.
+ * A limit is checked before memory is allocated. Those of the pool format are normative (docs/format.md).
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  /** A pool descriptor file. */
+  descriptorBytes: 64 * KiB,
+  /** A snapshot file. */
+  snapshotBytes: 16 * MiB,
+  /** A pack file. */
+  packBytes: 1024 * MiB,
+  /** A pack's footer. */
+  footerBytes: 64 * MiB,
+  /** Plain bytes of one block. */
+  blockPlainBytes: 16 * MiB,
+  /** Stored bytes of one block (zstd's worst case stays below). */
+  blockStoredBytes: 17 * MiB,
+  /** Plain bytes of one chunk: no chunk is larger than a block. */
+  chunkBytes: 16 * MiB,
+  /** An encoded recipe. */
+  recipeBytes: 16 * MiB,
+  /** Levels of a stream's chunk list tree. */
+  streamDepth: 8,
+  /** Segments (nested blobs and runs) of one archive. */
+  archiveSegments: 20_000,
+  /** Blobs one snapshot may list. */
+  snapshotBlobs: 10_000,
+  /** A JSON document inside an image: manifest.json, index, manifest, config. */
+  imageJsonBytes: 8 * MiB,
+  /** Objects and arrays inside one another in such a document; real ones stay below 10. */
+  imageJsonDepth: 256,
+  /** Indexes inside one another, counted from the top-level index. */
+  imageIndexDepth: 8,
+  /** JSON documents of one archive kept in memory together. */
+  imageJsonTotalBytes: 64 * MiB,
+  /** Images in one archive. */
+  archiveImages: 1_000,
+  /** Layers of one image (docker itself stops at 127). */
+  imageLayers: 1_000,
+  /** A tar member's name, from ustar, GNU 'L' or PAX records. */
+  tarNameBytes: 64 * KiB,
+  /** One PAX or GNU long-name body that the parser interprets; longer ones are carried as opaque bytes. */
+  tarExtensionBytes: 1 * MiB,
+  /** Members of the outer archive (not of its layers, which are unbounded). */
+  archiveMembers: 200_000,
+  /** A JSON answer of an engine. */
+  engineJsonBytes: 64 * MiB,
+  /** A file of docker's client configuration: config.json, a context, a PEM file. */
+  engineConfigBytes: 1 * MiB,
+} as const;

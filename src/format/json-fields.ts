@@ -1,0 +1,101 @@
+import { DbupError } from '../core/errors.js';
+
+/** Typed access to the fields of a parsed JSON object; every miss is one error naming the field. */
+export class JsonFields {
+  readonly #object: Record<string, unknown>;
+  readonly #where: string;
+
+  constructor(value: unknown, where: string) {
+    this.#where = where;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.#wrong('is not an object');
+    this.#object = value as Record<string, unknown>;
+  }
+
+  string(name: string, pattern?: RegExp): string {
+    const value = this.#get(name);
+    if (typeof value !== 'string' || (pattern && !pattern.test(value)))
+      throw this.#wrong(`has a bad "${name}"`);
+    return value;
+  }
+
+  optionalString(name: string, pattern?: RegExp): string | undefined {
+    return this.#get(name) === undefined ? undefined : this.string(name, pattern);
+  }
+
+  /** A whole number from 0 to `maximum`. */
+  count(name: string, maximum: number = Number.MAX_SAFE_INTEGER): number {
+    const value = this.#get(name);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > maximum) {
+      throw this.#wrong(`has a bad "${name}"`);
+    }
+    return value;
+  }
+
+  array<T>(name: string, maximum: number, item: (value: unknown, where: string) => T): T[] {
+    const value = this.#get(name);
+    if (!Array.isArray(value) || value.length > maximum) throw this.#wrong(`has a bad "${name}"`);
+    return value.map((entry, i) => item(entry, `${this.#where}: ${name}[${i}]`));
+  }
+
+  object(name: string): JsonFields {
+    return new JsonFields(this.#get(name), `${this.#where}: ${name}`);
+  }
+
+  optionalObject(name: string): JsonFields | undefined {
+    return this.#get(name) === undefined ? undefined : this.object(name);
+  }
+
+  raw(name: string): unknown {
+    return this.#get(name);
+  }
+
+  #get(name: string): unknown {
+    return Object.hasOwn(this.#object, name) ? this.#object[name] : undefined;
+  }
+
+  #wrong(reason: string): DbupError {
+    return new DbupError('POOL_DAMAGED', `${this.#where} ${reason}`, {
+      hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
+      details: { where: this.#where, reason },
+    });
+  }
+}
+
+/** Parses JSON bytes of a pool file. @throws DbupError POOL_DAMAGED */
+export function parsePoolJson(bytes: Uint8Array, where: string): JsonFields {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new DbupError('POOL_DAMAGED', `${where} is not valid JSON`, {
+      hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
+      details: { where },
+      cause,
+    });
+  }
+  return new JsonFields(value, where);
+}
+
+/** Refuses a format number or a feature this version does not know. @throws DbupError POOL_FORMAT_UNSUPPORTED */
+export function checkFormat(
+  fields: JsonFields,
+  supported: number,
+  knownFeatures: readonly string[],
+  where: string,
+): void {
+  const format = fields.count('format');
+  const features = fields.array('features', 1000, (value) => String(value));
+  const unknown = features.filter((feature) => !knownFeatures.includes(feature));
+  if (format !== supported || unknown.length > 0) {
+    const what = format !== supported ? `format ${format}` : `the feature "${unknown.join('", "')}"`;
+    throw new DbupError(
+      'POOL_FORMAT_UNSUPPORTED',
+      `${where} has ${what}; this dbup reads format ${supported}`,
+      {
+        hint: 'Update dbup on this machine to the version that wrote the pool.',
+        details: { where, format, features },
+      },
+    );
+  }
+}

@@ -1,0 +1,175 @@
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+
+/** docs/format.md, "Recipe". Every number is little-endian; ids are 64 hex digits in memory, 32 bytes on disk. */
+export const RECIPE_MAGIC = 'DBR1';
+const RECIPE_HEAD_BYTES = 16;
+const STREAM_REF_BYTES = 48;
+const BLOB_REF_BYTES = 80;
+const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3 } as const;
+const SEGMENT_TYPE = { stream: 0, blob: 1 } as const;
+
+/**
+ * A sequence of bytes held as chunks. `depth` 0: the stream is the one chunk `id`. `depth` n: `id` is a
+ * chunk holding a list node whose entries are streams of depth n-1. An empty stream has depth 0 and no id.
+ */
+export interface StreamRef {
+  depth: number;
+  sizeBytes: number;
+  /** 64 hex digits; '' when `sizeBytes` is 0. */
+  id: string;
+}
+
+/** A blob inside an archive: its digest, its size and the chunk that holds its recipe. */
+export interface BlobRef {
+  digestHex: string;
+  sizeBytes: number;
+  recipeId: string;
+}
+
+export type Segment = { type: 'stream'; stream: StreamRef } | { type: 'blob'; blob: BlobRef };
+
+/** How to rebuild one blob from chunks. */
+export type Recipe =
+  | { kind: 'plain'; sizeBytes: number; stream: StreamRef }
+  | {
+      kind: 'tar';
+      sizeBytes: number;
+      /** Headers, padding, everything that is not file contents. */
+      skeleton: StreamRef;
+      /** File contents in order: runs of bytes, and blobs with recipes of their own. */
+      segments: Segment[];
+    };
+
+/** Encodes a recipe. @throws DbupError INPUT_TOO_LARGE when it has more segments than a reader accepts */
+export function encodeRecipe(recipe: Recipe): Uint8Array {
+  if (recipe.kind === 'plain') {
+    const out = Buffer.alloc(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
+    writeHead(out, RECIPE_KIND.plain, recipe.sizeBytes);
+    writeStreamRef(out, RECIPE_HEAD_BYTES, recipe.stream);
+    return out;
+  }
+  if (recipe.segments.length > LIMITS.archiveSegments) {
+    throw new DbupError(
+      'INPUT_TOO_LARGE',
+      `the archive has more than ${LIMITS.archiveSegments} separate blobs`,
+    );
+  }
+  let size = RECIPE_HEAD_BYTES + STREAM_REF_BYTES + 8;
+  for (const segment of recipe.segments) size += segmentBytes(segment);
+  const out = Buffer.alloc(size);
+  writeHead(out, RECIPE_KIND.tar, recipe.sizeBytes);
+  writeStreamRef(out, RECIPE_HEAD_BYTES, recipe.skeleton);
+  let at = RECIPE_HEAD_BYTES + STREAM_REF_BYTES;
+  out.writeUInt32LE(recipe.segments.length, at);
+  at += 8;
+  for (const segment of recipe.segments) {
+    out.writeUInt8(SEGMENT_TYPE[segment.type], at);
+    if (segment.type === 'stream') writeStreamRef(out, at + 8, segment.stream);
+    else writeBlobRef(out, at + 8, segment.blob);
+    at += segmentBytes(segment);
+  }
+  return out;
+}
+
+/** Decodes and checks a recipe. @throws DbupError POOL_DAMAGED, or POOL_FORMAT_UNSUPPORTED for a kind this version has not */
+export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const need = (end: number): void => {
+    if (end > view.length) throw damagedRecipe(where, 'it ends too early');
+  };
+  need(RECIPE_HEAD_BYTES);
+  if (view.toString('latin1', 0, 4) !== RECIPE_MAGIC) throw damagedRecipe(where, 'it has no recipe magic');
+  const kind = view.readUInt8(4);
+  const sizeBytes = readSize(view, 8, where);
+  if (kind !== RECIPE_KIND.plain && kind !== RECIPE_KIND.tar) {
+    throw new DbupError(
+      'POOL_FORMAT_UNSUPPORTED',
+      `recipe ${where} is of kind ${kind}, which this dbup does not know`,
+      {
+        hint: 'Update dbup on this machine to the version that wrote the pool.',
+        details: { recipe: where, kind },
+      },
+    );
+  }
+  need(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
+  const stream = readStreamRef(view, RECIPE_HEAD_BYTES, where);
+  let at = RECIPE_HEAD_BYTES + STREAM_REF_BYTES;
+  if (kind === RECIPE_KIND.plain) {
+    if (at !== view.length || stream.sizeBytes !== sizeBytes)
+      throw damagedRecipe(where, 'sizes do not agree');
+    return { kind: 'plain', sizeBytes, stream };
+  }
+  need(at + 8);
+  const count = view.readUInt32LE(at);
+  at += 8;
+  if (count > LIMITS.archiveSegments) throw damagedRecipe(where, `it claims ${count} segments`);
+  const segments: Segment[] = [];
+  let total = stream.sizeBytes;
+  for (let i = 0; i < count; i++) {
+    need(at + 8 + STREAM_REF_BYTES);
+    const type = view.readUInt8(at);
+    if (type === SEGMENT_TYPE.blob) need(at + 8 + BLOB_REF_BYTES);
+    else if (type !== SEGMENT_TYPE.stream)
+      throw damagedRecipe(where, `segment ${i} has the unknown type ${type}`);
+    const segment: Segment =
+      type === SEGMENT_TYPE.blob
+        ? { type: 'blob', blob: readBlobRef(view, at + 8, where) }
+        : { type: 'stream', stream: readStreamRef(view, at + 8, where) };
+    segments.push(segment);
+    total += segment.type === 'blob' ? segment.blob.sizeBytes : segment.stream.sizeBytes;
+    at += segmentBytes(segment);
+  }
+  if (at !== view.length || total !== sizeBytes) throw damagedRecipe(where, 'sizes do not agree');
+  return { kind: 'tar', sizeBytes, skeleton: stream, segments };
+}
+
+function segmentBytes(segment: Segment): number {
+  return 8 + (segment.type === 'stream' ? STREAM_REF_BYTES : BLOB_REF_BYTES);
+}
+
+function writeHead(out: Buffer, kind: number, sizeBytes: number): void {
+  out.write(RECIPE_MAGIC, 0, 'latin1');
+  out.writeUInt8(kind, 4);
+  out.writeBigUInt64LE(BigInt(sizeBytes), 8);
+}
+
+function writeStreamRef(out: Buffer, at: number, ref: StreamRef): void {
+  out.writeUInt8(ref.depth, at);
+  out.writeBigUInt64LE(BigInt(ref.sizeBytes), at + 8);
+  if (ref.sizeBytes > 0) out.write(ref.id, at + 16, 32, 'hex');
+}
+
+function readStreamRef(view: Buffer, at: number, where: string): StreamRef {
+  const depth = view.readUInt8(at);
+  const sizeBytes = readSize(view, at + 8, where);
+  if (depth > LIMITS.streamDepth) throw damagedRecipe(where, `a stream claims depth ${depth}`);
+  return { depth, sizeBytes, id: sizeBytes === 0 ? '' : view.toString('hex', at + 16, at + 48) };
+}
+
+function writeBlobRef(out: Buffer, at: number, ref: BlobRef): void {
+  out.write(ref.digestHex, at, 32, 'hex');
+  out.writeBigUInt64LE(BigInt(ref.sizeBytes), at + 32);
+  out.write(ref.recipeId, at + 48, 32, 'hex');
+}
+
+function readBlobRef(view: Buffer, at: number, where: string): BlobRef {
+  return {
+    digestHex: view.toString('hex', at, at + 32),
+    sizeBytes: readSize(view, at + 32, where),
+    recipeId: view.toString('hex', at + 48, at + 80),
+  };
+}
+
+function readSize(view: Buffer, at: number, where: string): number {
+  const size = view.readBigUInt64LE(at);
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw damagedRecipe(where, `it claims a size of ${size} bytes`);
+  return Number(size);
+}
+
+function damagedRecipe(where: string, reason: string): DbupError {
+  return new DbupError('POOL_DAMAGED', `recipe ${where} is damaged: ${reason}`, {
+    hint: 'Run `dbup verify --read-data`, then `dbup repair --from OTHER_POOL`.',
+    details: { recipe: where, reason },
+  });
+}

@@ -1,0 +1,144 @@
+import { LIMITS } from '../core/limits.js';
+import { checkFormat, JsonFields as Fields, type JsonFields, parsePoolJson } from './json-fields.js';
+
+/** docs/format.md, "Snapshot". */
+export const SNAPSHOT_FORMAT = 1;
+const KNOWN_FEATURES: readonly string[] = [];
+const HEX64 = /^[0-9a-f]{64}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** A blob the image needs, and the chunk that holds the recipe that rebuilds it. */
+export interface SnapshotBlob {
+  digest: string;
+  sizeBytes: number;
+  mediaType: string;
+  recipeId: string;
+}
+
+export interface SnapshotLayer {
+  /** The blob that holds the layer, as it was saved. */
+  digest: string;
+  /** The digest of the layer's plain tar, from the config. */
+  diffId: string;
+}
+
+/** One runnable image: a config and its layers, for one platform. */
+export interface SnapshotImage {
+  platform: string;
+  configDigest: string;
+  /** The manifest's digest where the source had one that survives; absent for a docker-archive. */
+  manifestDigest?: string;
+  layers: SnapshotLayer[];
+}
+
+/** The tar the image came from, to be given back as it was. */
+export interface SnapshotArchive {
+  dialect: 'docker-archive' | 'oci-archive';
+  sizeBytes: number;
+  recipeId: string;
+  /** Images the archive holds; with more than one, `load -o` of one reference makes a new archive. */
+  imageCount: number;
+}
+
+/** What the save that made the snapshot measured. */
+export interface SnapshotStats {
+  /** Bytes of the image as the source handed it over. */
+  imageBytes: number;
+  /** Bytes the save added to the pool, the snapshot file left out. */
+  newBytes: number;
+  /** Plain bytes that were not in the pool before. */
+  newPlainBytes: number;
+}
+
+/** One saved state of one image reference. */
+export interface Snapshot {
+  reference: string;
+  /** ISO 8601, milliseconds, UTC; never earlier than the version it follows. */
+  createdAt: string;
+  host: string;
+  source: string;
+  /** The digest users know the image by: the config digest, or the index digest of a multi-platform image. */
+  imageId: string;
+  /** The top document of an OCI image (manifest or index); absent for a docker-archive. */
+  root?: { digest: string; mediaType: string; sizeBytes: number };
+  images: SnapshotImage[];
+  /** Documents and layers named by the image that the source did not hold (other platforms). */
+  absent: string[];
+  blobs: SnapshotBlob[];
+  archive?: SnapshotArchive;
+  stats: SnapshotStats;
+  /** Set when `rollback` appended this: the snapshot it repeats. */
+  rollbackOf?: string;
+}
+
+/** Encodes a snapshot; its file is named by the SHA-256 of these bytes. */
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+  const document = { kind: 'dbup-snapshot', format: SNAPSHOT_FORMAT, features: [], ...snapshot };
+  return Buffer.from(`${JSON.stringify(document, null, 1)}\n`);
+}
+
+/** @throws DbupError POOL_DAMAGED or POOL_FORMAT_UNSUPPORTED */
+export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
+  const fields = parsePoolJson(bytes, where);
+  fields.string('kind', /^dbup-snapshot$/);
+  checkFormat(fields, SNAPSHOT_FORMAT, KNOWN_FEATURES, where);
+  const root = fields.optionalObject('root');
+  const archive = fields.optionalObject('archive');
+  const rollbackOf = fields.optionalString('rollbackOf', HEX64);
+  const stats = fields.object('stats');
+  return {
+    reference: fields.string('reference'),
+    createdAt: fields.string('createdAt', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    host: fields.string('host'),
+    source: fields.string('source'),
+    imageId: fields.string('imageId', DIGEST),
+    ...(root && {
+      root: {
+        digest: root.string('digest', DIGEST),
+        mediaType: root.string('mediaType'),
+        sizeBytes: root.count('sizeBytes'),
+      },
+    }),
+    images: fields.array('images', LIMITS.archiveImages, (value, at) => decodeImage(new Fields(value, at))),
+    absent: fields.array('absent', LIMITS.snapshotBlobs, (value) => String(value)),
+    blobs: fields.array('blobs', LIMITS.snapshotBlobs, (value, at) => decodeBlob(new Fields(value, at))),
+    ...(archive && { archive: decodeArchive(archive) }),
+    stats: {
+      imageBytes: stats.count('imageBytes'),
+      newBytes: stats.count('newBytes'),
+      newPlainBytes: stats.count('newPlainBytes'),
+    },
+    ...(rollbackOf !== undefined && { rollbackOf }),
+  };
+}
+
+function decodeImage(fields: JsonFields): SnapshotImage {
+  const manifestDigest = fields.optionalString('manifestDigest', DIGEST);
+  return {
+    platform: fields.string('platform'),
+    configDigest: fields.string('configDigest', DIGEST),
+    ...(manifestDigest !== undefined && { manifestDigest }),
+    layers: fields.array('layers', LIMITS.imageLayers, (value, at) => {
+      const layer = new Fields(value, at);
+      return { digest: layer.string('digest', DIGEST), diffId: layer.string('diffId', DIGEST) };
+    }),
+  };
+}
+
+function decodeBlob(fields: JsonFields): SnapshotBlob {
+  return {
+    digest: fields.string('digest', DIGEST),
+    sizeBytes: fields.count('sizeBytes'),
+    mediaType: fields.string('mediaType'),
+    recipeId: fields.string('recipeId', HEX64),
+  };
+}
+
+function decodeArchive(fields: JsonFields): SnapshotArchive {
+  return {
+    dialect: fields.string('dialect', /^(docker|oci)-archive$/) as SnapshotArchive['dialect'],
+    sizeBytes: fields.count('sizeBytes'),
+    recipeId: fields.string('recipeId', HEX64),
+    imageCount: fields.count('imageCount', LIMITS.archiveImages),
+  };
+}

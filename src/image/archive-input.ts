@@ -1,0 +1,171 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { DbupError, toDbupError } from '../core/errors.js';
+
+const READ_BYTES = 1024 * 1024;
+
+/** Bytes of an archive from the front to the end, wherever they come from. */
+export interface ArchiveInput {
+  /** What the user would call it: a file name, `standard input`, an image of an engine. */
+  readonly description: string;
+  /** null when only reading to the end will tell. */
+  readonly sizeBytes: number | null;
+  /** A regular file can be read at any position, also by other threads; null for a stream. */
+  readonly path: string | null;
+  /** Offset of the next byte. */
+  readonly positionBytes: number;
+  /** The next bytes, valid until the next call; null at the end. */
+  read(): Promise<Uint8Array | null>;
+  /** Goes on `byteCount` bytes further without reading them. Only where `path` is not null. */
+  skip(byteCount: number): void;
+  /** Reads at a position without moving. Only where `path` is not null. @returns the bytes read, fewer only at the end */
+  readAt(into: Uint8Array, positionBytes: number): Promise<number>;
+  /** @throws DbupError INPUT_CHANGED when the file was written to since it was opened */
+  assertUnchanged(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a file for reading as an archive; a pipe or a device is read as a stream. `-` is standard input. */
+export async function openArchiveInput(path: string): Promise<ArchiveInput> {
+  if (path === '-') return new StreamInput(process.stdin, 'standard input');
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    throw toDbupError(error, `opening ${path}`);
+  }
+  const stats = await handle.stat({ bigint: true });
+  if (stats.isFile()) return new FileInput(handle, path, stats.size, stats.mtimeNs, stats.ctimeNs);
+  await handle.close();
+  if (stats.isDirectory()) {
+    throw new DbupError('INPUT_NOT_AN_IMAGE', `${path} is a directory, not an archive`, {
+      hint: `For an OCI layout write oci:${path}[:tag].`,
+      details: { path },
+    });
+  }
+  return new StreamInput(createReadStream(path, { highWaterMark: READ_BYTES }), path);
+}
+
+/** A stream that cannot be read twice. */
+export class StreamInput implements ArchiveInput {
+  readonly description: string;
+  readonly sizeBytes: number | null;
+  readonly path = null;
+  positionBytes = 0;
+  readonly #iterator: AsyncIterator<Uint8Array>;
+
+  constructor(stream: AsyncIterable<Uint8Array>, description: string, sizeBytes: number | null = null) {
+    this.description = description;
+    this.sizeBytes = sizeBytes;
+    this.#iterator = stream[Symbol.asyncIterator]();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    try {
+      for (;;) {
+        const next = await this.#iterator.next();
+        if (next.done) return null;
+        if (next.value.length === 0) continue;
+        this.positionBytes += next.value.length;
+        return next.value;
+      }
+    } catch (error) {
+      throw toDbupError(error, `reading ${this.description}`);
+    }
+  }
+
+  skip(): void {
+    throw new TypeError('a stream cannot be skipped');
+  }
+
+  readAt(): Promise<number> {
+    throw new TypeError('a stream has no positions');
+  }
+
+  async assertUnchanged(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
+  }
+}
+
+class FileInput implements ArchiveInput {
+  readonly description: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  positionBytes = 0;
+  readonly #handle: FileHandle;
+  readonly #mtimeNs: bigint;
+  readonly #ctimeNs: bigint;
+  #buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
+  /** The read under way, begun while the caller works on the last one. */
+  #ahead: { positionBytes: number; bytes: Promise<Uint8Array> } | null = null;
+
+  constructor(handle: FileHandle, path: string, sizeBytes: bigint, mtimeNs: bigint, ctimeNs: bigint) {
+    this.#handle = handle;
+    this.path = path;
+    this.description = path;
+    this.sizeBytes = Number(sizeBytes);
+    this.#mtimeNs = mtimeNs;
+    this.#ctimeNs = ctimeNs;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    if (this.#ahead?.positionBytes !== this.positionBytes) {
+      await this.#ahead?.bytes;
+      this.#ahead = this.#begin(this.positionBytes);
+    }
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#ahead.bytes;
+    } catch (error) {
+      throw toDbupError(error, `reading ${this.path}`);
+    }
+    if (bytes.length === 0) return null;
+    this.positionBytes += bytes.length;
+    this.#ahead = this.#begin(this.positionBytes);
+    return bytes;
+  }
+
+  skip(byteCount: number): void {
+    this.positionBytes += byteCount;
+  }
+
+  async readAt(into: Uint8Array, positionBytes: number): Promise<number> {
+    let done = 0;
+    while (done < into.length) {
+      const { bytesRead } = await this.#handle.read(into, done, into.length - done, positionBytes + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  async assertUnchanged(): Promise<void> {
+    const stats = await this.#handle.stat({ bigint: true });
+    const same =
+      Number(stats.size) === this.sizeBytes &&
+      stats.mtimeNs === this.#mtimeNs &&
+      stats.ctimeNs === this.#ctimeNs;
+    if (same) return;
+    throw new DbupError('INPUT_CHANGED', `${this.path} was changed while it was being read`, {
+      hint: 'Nothing of it was saved. Wait until whatever writes it has finished, then save again.',
+      details: { path: this.path },
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#ahead?.bytes.catch(() => {});
+    await this.#handle.close();
+  }
+
+  #begin(positionBytes: number): { positionBytes: number; bytes: Promise<Uint8Array> } {
+    const buffer = this.#buffers.shift()!;
+    this.#buffers.push(buffer);
+    const bytes = this.#handle
+      .read(buffer, 0, buffer.length, positionBytes)
+      .then(({ bytesRead }) => buffer.subarray(0, bytesRead));
+    bytes.catch(() => {});
+    return { positionBytes, bytes };
+  }
+}

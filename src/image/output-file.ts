@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
+
+const BUFFER_BYTES = 1024 * 1024;
+
+/**
+ * Writes a file that appears complete or not at all: under a temporary name beside it, synced, then renamed
+ * over what was there. A pipe or a device (`/dev/null`) is written to as it is.
+ * @returns the bytes written
+ */
+export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  try {
+    const existing = await stat(path).catch((error: unknown) => {
+      if (isSystemError(error, 'ENOENT')) return null;
+      throw error;
+    });
+    if (existing?.isDirectory()) {
+      throw new DbupError('OUTPUT_EXISTS', `${path} is a directory`, {
+        hint: `Name a file in it, or write oci:${path} for an OCI layout.`,
+      });
+    }
+    if (existing && !existing.isFile()) return await writeInPlace(path, bytes);
+    return await writeBeside(path, bytes);
+  } catch (error) {
+    throw toDbupError(error, `writing ${path}`);
+  }
+}
+
+/** Writes to standard output, waiting for whoever reads it. @returns the bytes written */
+export async function writeStandardOutput(
+  bytes: AsyncIterable<Uint8Array>,
+  stream: NodeJS.WriteStream,
+): Promise<number> {
+  let total = 0;
+  let failure: unknown;
+  const fail = (error: unknown): void => {
+    failure = error;
+  };
+  stream.on('error', fail);
+  try {
+    for await (const piece of bytes) {
+      // The source uses its memory again when asked for the next piece.
+      await new Promise<void>((resolve, reject) => {
+        stream.write(Buffer.from(piece), (error) => (error ? reject(error) : resolve()));
+      });
+      total += piece.length;
+    }
+  } catch (error) {
+    throw toDbupError(failure ?? error, 'writing to standard output');
+  } finally {
+    stream.off('error', fail);
+  }
+  return total;
+}
+
+async function writeBeside(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  const directory = dirname(path);
+  await mkdir(directory, { recursive: true });
+  const temporary = join(directory, `.dbup-${randomBytes(6).toString('hex')}.partial`);
+  const handle = await open(temporary, 'wx');
+  try {
+    const total = await writeAll(handle, bytes);
+    await handle.sync();
+    await handle.close();
+    await rename(temporary, path);
+    return total;
+  } catch (error) {
+    await handle.close().catch(() => {});
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeInPlace(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  const handle = await open(path, 'w');
+  try {
+    return await writeAll(handle, bytes, false);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Gathers small pieces; a piece larger than the buffer is written as it is. */
+async function writeAll(
+  handle: FileHandle,
+  bytes: AsyncIterable<Uint8Array>,
+  positioned = true,
+): Promise<number> {
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  let fill = 0;
+  let total = 0;
+  const write = async (piece: Uint8Array): Promise<void> => {
+    for (let done = 0; done < piece.length; ) {
+      const { bytesWritten } = await handle.write(
+        piece,
+        done,
+        piece.length - done,
+        positioned ? total + done : null,
+      );
+      done += bytesWritten;
+    }
+    total += piece.length;
+  };
+  for await (const piece of bytes) {
+    for (let at = 0; at < piece.length; ) {
+      const taken = Math.min(piece.length - at, buffer.length - fill);
+      buffer.set(piece.subarray(at, at + taken), fill);
+      fill += taken;
+      at += taken;
+      if (fill === buffer.length) {
+        await write(buffer);
+        fill = 0;
+      }
+    }
+  }
+  await write(buffer.subarray(0, fill));
+  return total;
+}

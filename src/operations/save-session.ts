@@ -1,0 +1,252 @@
+import { hostname } from 'node:os';
+import type { SnapshotRecord } from '../catalog/catalog.js';
+import type { OperationContext } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import type { BlobRef } from '../format/recipe.js';
+import { encodeSnapshot, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
+import { BlobWriter } from '../pool/blob-writer.js';
+import { BlockCache } from '../pool/block-cache.js';
+import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
+import { ChunkIngest } from '../pool/chunk-ingest.js';
+import { KnownBlobs } from '../pool/known-blobs.js';
+import type { Pool } from '../pool/pool.js';
+import { writeDurably } from '../store/durable-file.js';
+import { PackWriter } from '../store/pack-file.js';
+import type { FoundImage } from './interpret-archive.js';
+import { versionsByReference } from './versions.js';
+
+/** Small enough that a lost connection costs little, large enough that a pool has few files. */
+const PACK_TARGET_BYTES = 32 * 1024 * 1024;
+export const DEFAULT_LEVEL = 3;
+
+/** What one image's save came to. */
+export interface SavedImage {
+  reference: string;
+  snapshotId: string;
+  imageId: string;
+  platforms: string[];
+  /** Bytes of the image as the source handed it over. */
+  imageBytes: number;
+  /** Bytes added to the pool. */
+  newBytes: number;
+  /** Plain bytes that were not in the pool. */
+  newPlainBytes: number;
+  /** Layers proven to come back bit for bit, of all layers. */
+  layersExact: number;
+  layerCount: number;
+  /** True when this version was the current one already and nothing was added. */
+  alreadySaved: boolean;
+  /** Digests of other platforms the source did not hold. */
+  absent: string[];
+}
+
+/** One save: what it reads of the pool, what it adds, and how it ends. */
+export class SaveSession {
+  readonly pool: Pool;
+  readonly context: OperationContext;
+  readonly ingest: ChunkIngest;
+  readonly known: KnownBlobs;
+  readonly #records: SnapshotRecord[];
+  readonly #packs: PackWriter;
+
+  private constructor(
+    pool: Pool,
+    context: OperationContext,
+    records: SnapshotRecord[],
+    chunks: ChunkCatalog,
+    level: number,
+  ) {
+    this.pool = pool;
+    this.context = context;
+    this.#records = records;
+    this.known = new KnownBlobs(records, new BlockCache(pool.layout, chunks, pool.workers), chunks);
+    this.#packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
+    this.ingest = new ChunkIngest({
+      chunker: pool.descriptor.chunker,
+      table: chunks.table,
+      workers: pool.workers,
+      packs: this.#packs,
+      level,
+      context,
+    });
+  }
+
+  static async open(pool: Pool, context: OperationContext, level: number): Promise<SaveSession> {
+    const { records, unusable } = await pool.catalog.snapshots();
+    for (const { error } of unusable) context.report({ type: 'warning', message: error.message });
+    const chunks = await openChunkCatalog(pool.catalog);
+    for (const { error } of chunks.unusablePacks) {
+      context.report({
+        type: 'warning',
+        message: error.message,
+        hint: 'What it held counts as absent and is stored again.',
+      });
+    }
+    return new SaveSession(pool, context, records, chunks, level);
+  }
+
+  /** The current version of a reference. */
+  current(reference: string): SnapshotRecord | undefined {
+    return versionsByReference(this.#records).get(reference)?.[0];
+  }
+
+  /** A snapshot of that image that the pool holds whole. */
+  async findImage(imageId: string): Promise<SnapshotRecord | null> {
+    for (const record of this.#records) {
+      const { snapshot } = record;
+      if (snapshot.imageId !== imageId || !snapshot.archive) continue;
+      if (await this.known.isComplete(snapshot.archive.recipeId, snapshot.archive.sizeBytes)) return record;
+    }
+    return null;
+  }
+
+  async storeBlob(bytes: Uint8Array): Promise<BlobRef> {
+    const writer = new BlobWriter(this.ingest);
+    await writer.write(bytes);
+    return writer.finish();
+  }
+
+  /** Makes the content durable and then the snapshots that point to it. */
+  async commit(
+    images: readonly {
+      image: FoundImage;
+      references: readonly string[];
+      archive?: SnapshotArchive;
+      imageBytes: number;
+    }[],
+    source: string,
+  ): Promise<SavedImage[]> {
+    await this.ingest.finish();
+    const saved: SavedImage[] = [];
+    let newBytes = this.#packs.writtenBytes;
+    let newPlainBytes = this.ingest.newPlainBytes;
+    for (const { image, references, archive, imageBytes } of images) {
+      for (const reference of references) {
+        saved.push(
+          await this.#writeSnapshot({
+            reference,
+            source,
+            image,
+            ...(archive && { archive }),
+            stats: { imageBytes, newBytes, newPlainBytes },
+          }),
+        );
+        // What the first snapshot brought is not new to the next.
+        newBytes = 0;
+        newPlainBytes = 0;
+      }
+    }
+    return saved;
+  }
+
+  /** Appends another snapshot of an image the pool holds, under `reference`, unless it is the current one already. */
+  async repeat(record: SnapshotRecord, reference: string, source: string): Promise<SavedImage> {
+    const { imageId, images, absent, blobs, root, archive, stats } = record.snapshot;
+    const image: FoundImage = {
+      references: [],
+      tag: null,
+      imageId,
+      images,
+      absent,
+      blobs,
+      ...(root && { root }),
+    };
+    return this.#writeSnapshot({
+      reference,
+      source,
+      image,
+      ...(archive && { archive }),
+      stats: { imageBytes: stats.imageBytes, newBytes: 0, newPlainBytes: 0 },
+    });
+  }
+
+  /**
+   * Ends a save that failed. After a cut or an interruption what was stored stays, for the next try to reuse;
+   * after refused input the packs written go again, if nobody can have built on them.
+   */
+  async fail(error: unknown): Promise<void> {
+    const refused = error instanceof DbupError && /^(INPUT_|DIGEST_|REFERENCE_)/.test(error.code);
+    const interrupted =
+      error instanceof DbupError && (error.code === 'INTERRUPTED' || error.code.startsWith('ENGINE_'));
+    if (interrupted) {
+      try {
+        await this.ingest.finish();
+        return;
+      } catch {
+        // The failure to report is the one that ended the save.
+      }
+    }
+    await this.ingest.abandon();
+    if (refused && this.#packs.written.length > 0) await this.#removePacks();
+  }
+
+  /** Only alone with the pool, and only when no snapshot has appeared since: then nothing refers to the packs. */
+  async #removePacks(): Promise<void> {
+    const before = new Set(this.#records.map(({ id }) => id));
+    if (!this.pool.tryExclusive()) return;
+    const { records } = await this.pool.catalog.snapshots();
+    if (records.some(({ id }) => !before.has(id))) return;
+    for (const { name } of this.#packs.written) await this.pool.fs.unlink(this.pool.layout.packPath(name));
+    await this.pool.fs.syncDirectory(this.pool.layout.packsDirectory);
+  }
+
+  async #writeSnapshot(parts: {
+    reference: string;
+    source: string;
+    image: FoundImage;
+    archive?: SnapshotArchive;
+    stats: Snapshot['stats'];
+  }): Promise<SavedImage> {
+    const { reference, source, image, archive, stats } = parts;
+    const current = this.current(reference);
+    const same =
+      current !== undefined &&
+      current.snapshot.imageId === image.imageId &&
+      current.snapshot.root?.digest === image.root?.digest &&
+      current.snapshot.archive?.recipeId === archive?.recipeId;
+    const snapshot: Snapshot = {
+      reference,
+      createdAt: this.#nextTime(current),
+      host: hostname(),
+      source,
+      imageId: image.imageId,
+      ...(image.root && { root: image.root }),
+      images: image.images,
+      absent: image.absent,
+      blobs: image.blobs,
+      ...(archive && { archive }),
+      stats,
+    };
+    const bytes = encodeSnapshot(snapshot);
+    const { fs, layout } = this.pool;
+    const id = same
+      ? current.id
+      : await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, bytes);
+    if (!same) this.#records.push({ id, sizeBytes: bytes.length, snapshot });
+    const layerCount = image.images.reduce((sum, { layers }) => sum + layers.length, 0);
+    return {
+      reference,
+      snapshotId: id,
+      imageId: image.imageId,
+      platforms: image.images.map(({ platform }) => platform),
+      imageBytes: stats.imageBytes,
+      newBytes: stats.newBytes + (same ? 0 : bytes.length),
+      newPlainBytes: stats.newPlainBytes,
+      layersExact: layerCount,
+      layerCount,
+      alreadySaved: same,
+      absent: image.absent,
+    };
+  }
+
+  /** Never earlier than the version it follows, whatever the clock says: the order of versions is the order of saves. */
+  #nextTime(current: SnapshotRecord | undefined): string {
+    const after = current ? Date.parse(current.snapshot.createdAt) + 1 : 0;
+    return new Date(Math.max(this.context.now(), after)).toISOString();
+  }
+}
+
+/** The reference of an image that has none: by its id, all under one name. */
+export function untaggedReference(imageId: string): string {
+  return `untagged:${imageId.slice('sha256:'.length, 'sha256:'.length + 12)}`;
+}

@@ -1,0 +1,251 @@
+import { basename } from 'node:path';
+import type { OperationContext } from '../core/context.js';
+import { DbupError, toDbupError } from '../core/errors.js';
+import type { SnapshotArchive } from '../format/snapshot.js';
+import { type ArchiveInput, openArchiveInput, StreamInput } from '../image/archive-input.js';
+import type { EngineClient } from '../image/engine/engine-client.js';
+import { readOciDirectory } from '../image/oci-directory.js';
+import { looksLikeImageId, parseReference } from '../oci/reference.js';
+import type { Pool } from '../pool/pool.js';
+import { ingestArchive } from './ingest-archive.js';
+import { ingestOciDirectory } from './ingest-oci-directory.js';
+import {
+  type ArchiveDialect,
+  archiveDialect,
+  checkBlobNames,
+  type FoundImage,
+  type InterpretParts,
+  interpretDockerArchive,
+  interpretOciLayout,
+} from './interpret-archive.js';
+import { DEFAULT_LEVEL, type SavedImage, SaveSession, untaggedReference } from './save-session.js';
+import { forecastDigests } from './scan-archive.js';
+
+/** What to save. */
+export type SaveSource =
+  | { kind: 'engine'; client: EngineClient; image: string }
+  | {
+      kind: 'archive';
+      /** `-` is standard input. */
+      path: string;
+      /** Refuse another dialect than this. */
+      dialect?: ArchiveDialect;
+      /** Save only the image of this reference. */
+      reference?: string;
+    }
+  | { kind: 'oci-directory'; path: string; tag?: string };
+
+export interface SaveOptions {
+  /** Save under this reference instead of the source's own. For a source of one image. */
+  as?: string;
+  /** zstd level, 1 to 19. */
+  level?: number;
+}
+
+export interface SaveResult {
+  images: SavedImage[];
+  /** Bytes the source handed over. */
+  sourceBytes: number;
+  /** Bytes added to the pool by all of it. */
+  newBytes: number;
+}
+
+/**
+ * Saves the images of one source. When it returns, every snapshot it names is durable and loads exactly.
+ * When it throws, the pool has no new snapshot.
+ * @throws DbupError
+ */
+export async function save(
+  pool: Pool,
+  source: SaveSource,
+  options: SaveOptions,
+  context: OperationContext,
+): Promise<SaveResult> {
+  const as = options.as === undefined ? undefined : parseReference(options.as).text;
+  const session = await SaveSession.open(pool, context, options.level ?? DEFAULT_LEVEL);
+  try {
+    const images = await saveInto(session, source, as);
+    return {
+      images,
+      sourceBytes: Math.max(0, ...images.map(({ imageBytes }) => imageBytes)),
+      newBytes: images.reduce((sum, { newBytes }) => sum + newBytes, 0),
+    };
+  } catch (error) {
+    const upgraded = toDbupError(error, 'saving into the pool');
+    await session.fail(upgraded);
+    throw upgraded;
+  }
+}
+
+async function saveInto(
+  session: SaveSession,
+  source: SaveSource,
+  as: string | undefined,
+): Promise<SavedImage[]> {
+  switch (source.kind) {
+    case 'engine':
+      return saveFromEngine(session, source.client, source.image, as);
+    case 'archive': {
+      const input = await openArchiveInput(source.path);
+      try {
+        return await saveArchive(session, input, source, as);
+      } finally {
+        await input.close();
+      }
+    }
+    case 'oci-directory':
+      return saveOciDirectory(session, source.path, source.tag ?? null, as);
+  }
+}
+
+/** An image whose id the pool knows need not be exported at all. */
+async function saveFromEngine(
+  session: SaveSession,
+  client: EngineClient,
+  name: string,
+  as: string | undefined,
+): Promise<SavedImage[]> {
+  const { signal } = session.context;
+  const image = await client.inspectImage(name, signal);
+  if (!image) {
+    throw new DbupError(
+      'ENGINE_IMAGE_NOT_FOUND',
+      `the engine at ${client.endpoint.origin} has no image ${name}`,
+      {
+        hint: '`docker images` lists what it has; `docker pull` fetches one.',
+      },
+    );
+  }
+  const byId = looksLikeImageId(name.replace(/^sha256:/, '')) && !image.repoTags.includes(`${name}:latest`);
+  const reference = as ?? (byId ? untaggedReference(image.id) : parseReference(name).text);
+  const description = `docker-daemon:${name}`;
+  const known = await session.findImage(image.id);
+  if (known) return [await session.repeat(known, reference, description)];
+  const input = new StreamInput(client.exportImage([name], signal), `image ${name} of the engine`);
+  try {
+    return await saveArchive(session, input, {}, reference, description);
+  } finally {
+    await input.close();
+  }
+}
+
+async function saveArchive(
+  session: SaveSession,
+  input: ArchiveInput,
+  wanted: { dialect?: ArchiveDialect; reference?: string },
+  as: string | undefined,
+  description = `${wanted.dialect ?? 'archive'}:${input.description}`,
+): Promise<SavedImage[]> {
+  const { ingest, known, pool, context } = session;
+  const expected = await forecastDigests(input);
+  const archive = await ingestArchive(input, { ingest, known, workers: pool.workers, context, expected });
+  const parts = interpretParts(session, archive.members, input.description);
+  const dialect = archiveDialect(archive.members);
+  if (wanted.dialect !== undefined && wanted.dialect !== dialect) {
+    throw new DbupError(
+      'INPUT_NOT_AN_IMAGE',
+      `${input.description} is a ${dialect}, not a ${wanted.dialect}`,
+      {
+        hint: `Write ${dialect}:${input.description}, or \`dbup save -i FILE\`, which takes either.`,
+      },
+    );
+  }
+  checkBlobNames(parts);
+  const found =
+    dialect === 'docker-archive' ? await interpretDockerArchive(parts) : interpretOciLayout(parts);
+  const chosen =
+    wanted.reference === undefined ? found : chooseImage(found, wanted.reference, input.description);
+  const named = nameImages(chosen, as, input.path ?? 'stdin');
+  const snapshotArchive: SnapshotArchive = {
+    dialect,
+    sizeBytes: archive.sizeBytes,
+    recipeId: archive.recipeId,
+    imageCount: found.length,
+  };
+  return session.commit(
+    named.map((entry) => ({
+      ...entry,
+      archive: snapshotArchive,
+      imageBytes: imageBytesOf(entry.image, found.length, archive.sizeBytes),
+    })),
+    description,
+  );
+}
+
+async function saveOciDirectory(
+  session: SaveSession,
+  path: string,
+  tag: string | null,
+  as: string | undefined,
+): Promise<SavedImage[]> {
+  const layout = await readOciDirectory(path, tag);
+  const members = await ingestOciDirectory(layout, session);
+  const found = interpretOciLayout(interpretParts(session, members, path), layout.entries);
+  const named = nameImages(found, as, path);
+  return session.commit(
+    named.map((entry) => ({ ...entry, imageBytes: imageBytesOf(entry.image, 2, 0) })),
+    `oci:${path}${tag === null ? '' : `:${tag}`}`,
+  );
+}
+
+function interpretParts(
+  session: SaveSession,
+  members: InterpretParts['members'],
+  description: string,
+): InterpretParts {
+  return {
+    members,
+    description,
+    storeBlob: (bytes) => session.storeBlob(bytes),
+    diffIdOf: (digest) => session.known.diffIdOf(digest),
+  };
+}
+
+/** An archive of one image is the image; of several, each is the sum of its blobs. */
+function imageBytesOf(image: FoundImage, imageCount: number, archiveBytes: number): number {
+  return imageCount === 1 ? archiveBytes : image.blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function chooseImage(found: readonly FoundImage[], reference: string, description: string): FoundImage[] {
+  const wanted = parseReference(reference).text;
+  const image = found.find(({ references, tag }) => references.includes(wanted) || tag === reference);
+  if (image) return [{ ...image, references: [wanted] }];
+  const names = found.flatMap(({ references, tag }) => (tag === null ? references : [...references, tag]));
+  throw new DbupError('INPUT_NOT_FOUND', `${description} has no image ${reference}`, {
+    hint:
+      names.length > 0
+        ? `It has ${names.slice(0, 10).join(', ')}.`
+        : 'Its images have no names; leave the name out.',
+  });
+}
+
+/** The references to save under: given, or the source's own, or made from the file's name and the tag, or from the id. */
+function nameImages(
+  found: readonly FoundImage[],
+  as: string | undefined,
+  path: string,
+): { image: FoundImage; references: string[] }[] {
+  if (as !== undefined) {
+    if (found.length === 1) return [{ image: found[0]!, references: [as] }];
+    throw new DbupError('USAGE', `--as names one image, but ${path} holds ${found.length}`, {
+      hint: 'Leave --as out, or choose one image with docker-archive:FILE:reference.',
+    });
+  }
+  return found.map((image) => {
+    if (image.references.length > 0) return { image, references: image.references };
+    return { image, references: [referenceFromTag(image, path) ?? untaggedReference(image.imageId)] };
+  });
+}
+
+function referenceFromTag(image: FoundImage, path: string): string | null {
+  if (image.tag === null) return null;
+  const name = basename(path)
+    .replace(/\.(tar|oci)$/, '')
+    .toLowerCase();
+  try {
+    return parseReference(`${name}:${image.tag}`).text;
+  } catch (error) {
+    if (error instanceof DbupError && error.code === 'REFERENCE_INVALID') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+import {
+  DOCKER_MANIFEST_NAME,
+  type MemberInfo,
+  memberKey,
+  parseDockerManifest,
+  resolveMember,
+} from '../archive/docker-manifest.js';
+import { parseBlobPath } from '../archive/oci-layout.js';
+import { TarWalk } from '../archive/tar-walk.js';
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import type { ArchiveInput } from '../image/archive-input.js';
+import { parseImageConfig } from '../oci/config.js';
+import { digestHex } from '../oci/digest.js';
+
+interface ScannedMember extends MemberInfo {
+  positionBytes: number;
+  sizeBytes: number;
+}
+
+/**
+ * Reads the headers of an archive file and says which digest each member ought to have: by its name below
+ * `blobs/`, or by the config that lists the layers. A forecast: every member is hashed all the same, and an
+ * archive that cannot be read yields an empty one, to be refused with its reason when it is ingested.
+ */
+export async function forecastDigests(input: ArchiveInput): Promise<Map<string, string>> {
+  const expected = new Map<string, string>();
+  if (input.path === null) return expected;
+  try {
+    const members = await scanMembers(input);
+    for (const [key, { kind }] of members) {
+      const digest = kind === 'file' ? parseBlobPath(key) : null;
+      if (digest) expected.set(key, digestHex(digest));
+    }
+    await forecastLayers(input, members, expected);
+  } catch (error) {
+    if (!(error instanceof DbupError)) throw error;
+  }
+  return expected;
+}
+
+async function forecastLayers(
+  input: ArchiveInput,
+  members: ReadonlyMap<string, ScannedMember>,
+  expected: Map<string, string>,
+): Promise<void> {
+  const manifest = members.get(DOCKER_MANIFEST_NAME);
+  if (!manifest) return;
+  for (const entry of parseDockerManifest(await readDocument(input, manifest), DOCKER_MANIFEST_NAME)) {
+    const config = await readDocument(input, resolveMember(entry.configName, members).member);
+    const { diffIds } = parseImageConfig(config, entry.configName);
+    entry.layerNames.forEach((name, i) => {
+      if (!members.has(name) || i >= diffIds.length) return;
+      const { name: key } = resolveMember(name, members);
+      if (!expected.has(key)) expected.set(key, digestHex(diffIds[i]!));
+    });
+  }
+}
+
+async function scanMembers(input: ArchiveInput): Promise<Map<string, ScannedMember>> {
+  const members = new Map<string, ScannedMember>();
+  const walk = new TarWalk();
+  const block = new Uint8Array(64 * 1024);
+  let count = 0;
+  for (let position = 0; ; ) {
+    const before = walk.member;
+    const piece = block.subarray(0, Math.min(block.length, walk.remainingBytes));
+    const read = await input.readAt(piece, position);
+    if (read === 0) return members;
+    walk.skeleton(piece.subarray(0, read));
+    position += read;
+    const member = walk.member;
+    if (member === null || member === before) continue;
+    if (++count > LIMITS.archiveMembers) return new Map();
+    const key = memberKey(member.name);
+    const kind =
+      member.type === '0'
+        ? 'file'
+        : member.type === '2'
+          ? 'symlink'
+          : member.type === '1'
+            ? 'hardlink'
+            : 'other';
+    if (key !== null)
+      members.set(key, {
+        kind,
+        linkName: member.linkName,
+        positionBytes: position,
+        sizeBytes: member.sizeBytes,
+      });
+    if (walk.kind === 'content') {
+      position += walk.remainingBytes;
+      walk.content(walk.remainingBytes);
+    }
+  }
+}
+
+async function readDocument(input: ArchiveInput, member: ScannedMember): Promise<Uint8Array> {
+  if (member.sizeBytes > LIMITS.imageJsonBytes) {
+    throw new DbupError(
+      'INPUT_TOO_LARGE',
+      `a JSON document of ${input.description} has ${member.sizeBytes} bytes`,
+    );
+  }
+  const bytes = new Uint8Array(member.sizeBytes);
+  const read = await input.readAt(bytes, member.positionBytes);
+  return bytes.subarray(0, read);
+}

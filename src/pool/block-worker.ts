@@ -1,0 +1,145 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { ZstdCompressor, ZstdDecompressor } from '../compress/zstd.js';
+import { BLOCK_CODEC } from '../format/pack.js';
+import { Sha256Stream, sha256Into } from '../hash/sha256.js';
+import { xxh64 } from '../hash/xxh64.js';
+import type { WorkerAnswer } from '../stream/worker-pool.js';
+import type {
+  BlockJob,
+  CompressedBlock,
+  CompressJob,
+  DecodeJob,
+  HashFileJob,
+  HashJob,
+} from './block-workers.js';
+
+const OPEN_FILES = 32;
+const READ_BYTES = 1024 * 1024;
+/** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
+const WORTHWHILE_RATIO = 0.98;
+
+const compressors = new Map<number, ZstdCompressor>();
+const decompressor = new ZstdDecompressor();
+/** Pack files being read; they never change, so a descriptor stays good. Oldest first. */
+const openFiles = new Map<string, number>();
+let scratch = new Uint8Array(0);
+
+function run(job: BlockJob): unknown {
+  switch (job.type) {
+    case 'hash':
+      return hashChunks(job);
+    case 'compress':
+      return compressBlock(job);
+    case 'decode':
+      return decodeBlock(job);
+    case 'hashFile':
+      return hashFile(job);
+  }
+}
+
+function hashChunks(job: HashJob): Uint8Array {
+  const ids = Buffer.alloc(job.ends.length * 32);
+  let start = 0;
+  for (let i = 0; i < job.ends.length; i++) {
+    const end = job.ends[i]!;
+    sha256Into(new Uint8Array(job.buffer, job.offsetBytes + start, end - start), ids, i * 32);
+    start = end;
+  }
+  return ids;
+}
+
+function compressBlock(job: CompressJob): CompressedBlock {
+  const plain = new Uint8Array(job.buffer, 0, job.sizeBytes);
+  const compressor = compressors.get(job.level) ?? new ZstdCompressor(job.level);
+  compressors.set(job.level, compressor);
+  const frame = compressor.compress(plain);
+  const raw = frame.length > plain.length * WORTHWHILE_RATIO;
+  const stored = new Uint8Array(raw ? plain : frame);
+  return { stored, codec: raw ? BLOCK_CODEC.raw : BLOCK_CODEC.zstd, xxh64: xxh64(stored) };
+}
+
+/** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
+function decodeBlock(job: DecodeJob): number[] {
+  if (scratch.length < job.storedBytes) scratch = new Uint8Array(job.storedBytes);
+  const stored = scratch.subarray(0, job.storedBytes);
+  readAll(openFile(job.path), stored, job.offsetBytes);
+  if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
+  const plain = new Uint8Array(job.buffer, 0, job.plainBytes);
+  if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
+  else decompress(plain, stored);
+  if (!job.chunks) return [];
+  const id = Buffer.alloc(32);
+  const bad: number[] = [];
+  let at = 0;
+  job.chunks.sizes.forEach((size, i) => {
+    sha256Into(plain.subarray(at, at + size), id, 0);
+    if (!id.equals(job.chunks!.ids.subarray(i * 32, i * 32 + 32))) bad.push(i);
+    at += size;
+  });
+  return bad;
+}
+
+function decompress(plain: Uint8Array, stored: Uint8Array): void {
+  let sizeBytes: number;
+  try {
+    sizeBytes = decompressor.decompressInto(plain, stored);
+  } catch (error) {
+    throw damaged(`zstd says: ${(error as Error).message}`);
+  }
+  if (sizeBytes !== plain.length) throw damaged(`it holds ${sizeBytes} bytes instead of ${plain.length}`);
+}
+
+function hashFile(job: HashFileJob): string {
+  const fd = openSync(job.path, 'r');
+  try {
+    const hash = new Sha256Stream();
+    const buffer = new Uint8Array(Math.min(READ_BYTES, job.sizeBytes));
+    for (let done = 0; done < job.sizeBytes; ) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, job.sizeBytes - done));
+      const count = readSync(fd, piece, 0, piece.length, job.offsetBytes + done);
+      if (count === 0) throw Object.assign(new Error(`${job.path} ended too early`), { code: 'TRUNCATED' });
+      hash.update(piece.subarray(0, count));
+      done += count;
+    }
+    return hash.hex();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readAll(fd: number, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length; ) {
+    const count = readSync(fd, into, done, into.length - done, position + done);
+    if (count === 0) throw damaged('the file ends before it');
+    done += count;
+  }
+}
+
+function openFile(path: string): number {
+  const open = openFiles.get(path);
+  if (open !== undefined) return open;
+  for (const [oldest, fd] of openFiles) {
+    if (openFiles.size < OPEN_FILES) break;
+    closeSync(fd);
+    openFiles.delete(oldest);
+  }
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  openFiles.set(path, fd);
+  return fd;
+}
+
+function damaged(reason: string): Error {
+  return Object.assign(new Error(reason), { code: 'DAMAGED' });
+}
+
+parentPort!.on('message', ({ id, job }: { id: number; job: BlockJob }) => {
+  let answer: WorkerAnswer;
+  try {
+    answer = { id, value: run(job) };
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    answer = { id, error: { message, ...(code !== undefined && { code }) } };
+  }
+  parentPort!.postMessage(answer);
+});

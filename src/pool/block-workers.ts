@@ -1,0 +1,126 @@
+import { availableParallelism } from 'node:os';
+import { DbupError } from '../core/errors.js';
+import type { BlockEntry } from '../format/pack.js';
+import { WorkerPool } from '../stream/worker-pool.js';
+
+/** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
+export interface HashJob {
+  type: 'hash';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  ends: Uint32Array;
+}
+
+/** Compress the first `sizeBytes` of `buffer` as one block. */
+export interface CompressJob {
+  type: 'compress';
+  buffer: SharedArrayBuffer;
+  sizeBytes: number;
+  level: number;
+}
+
+/** Read a block of a pack and decode it into `buffer`; with `chunks`, also compare each chunk with its id. */
+export interface DecodeJob {
+  type: 'decode';
+  path: string;
+  offsetBytes: number;
+  storedBytes: number;
+  plainBytes: number;
+  xxh64: bigint;
+  codec: number;
+  buffer: SharedArrayBuffer;
+  chunks?: { ids: Uint8Array; sizes: Uint32Array };
+}
+
+/** SHA-256 of a range of a file. */
+export interface HashFileJob {
+  type: 'hashFile';
+  path: string;
+  offsetBytes: number;
+  sizeBytes: number;
+}
+
+export type BlockJob = HashJob | CompressJob | DecodeJob | HashFileJob;
+
+export interface CompressedBlock {
+  stored: Uint8Array;
+  codec: number;
+  xxh64: bigint;
+}
+
+/** The threads that hash, compress and decode. */
+export class BlockWorkers {
+  readonly #pool: WorkerPool<BlockJob>;
+
+  constructor(threads: number = Math.max(1, Math.min(8, availableParallelism()))) {
+    this.#pool = new WorkerPool(new URL('./block-worker.js', import.meta.url), threads);
+  }
+
+  get threads(): number {
+    return this.#pool.size;
+  }
+
+  /** @returns 32 bytes a chunk */
+  hashChunks(buffer: SharedArrayBuffer, offsetBytes: number, ends: Uint32Array): Promise<Uint8Array> {
+    return this.#pool.run({ type: 'hash', buffer, offsetBytes, ends });
+  }
+
+  compress(buffer: SharedArrayBuffer, sizeBytes: number, level: number): Promise<CompressedBlock> {
+    return this.#pool.run({ type: 'compress', buffer, sizeBytes, level });
+  }
+
+  /**
+   * @returns the numbers of the chunks (of `chunks`) whose bytes are not what their id says
+   * @throws DbupError POOL_DAMAGED naming pack and block, POOL_INCOMPLETE when the pack is gone
+   */
+  async decode(
+    path: string,
+    packName: string,
+    block: BlockEntry,
+    buffer: SharedArrayBuffer,
+    chunks?: { ids: Uint8Array; sizes: Uint32Array },
+  ): Promise<number[]> {
+    const { offsetBytes, storedBytes, plainBytes, codec } = block;
+    const job: DecodeJob = {
+      type: 'decode',
+      path,
+      offsetBytes,
+      storedBytes,
+      plainBytes,
+      xxh64: block.xxh64,
+      codec,
+      buffer,
+    };
+    try {
+      return await this.#pool.run(chunks ? { ...job, chunks } : job);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const details = { pack: packName, blockOffsetBytes: offsetBytes };
+      if (code === 'ENOENT') {
+        throw new DbupError('POOL_INCOMPLETE', `pack ${packName.slice(0, 12)} is gone`, {
+          hint: 'Sync the pool again.',
+          details,
+        });
+      }
+      if (code !== 'DAMAGED' && code !== 'EIO') throw error;
+      throw new DbupError(
+        'POOL_DAMAGED',
+        `pack ${packName.slice(0, 12)}, block at ${offsetBytes}: ${message}`,
+        {
+          hint: 'Run `dbup verify --read-data` to see what else is hit, then `dbup repair --from OTHER_POOL`.',
+          details,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** SHA-256 of a range of a file, 64 hex digits. @throws Error with code TRUNCATED when the file ends before */
+  hashFile(path: string, offsetBytes: number, sizeBytes: number): Promise<string> {
+    return this.#pool.run({ type: 'hashFile', path, offsetBytes, sizeBytes });
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}

@@ -1,0 +1,227 @@
+import { type ChunkTable, PENDING_PACK } from '../catalog/chunk-table.js';
+import {
+  CHUNK_MEMORY_RESERVED_BYTES,
+  type Chunker,
+  type ChunkerParameters,
+  createChunker,
+  createChunkMemory,
+} from '../chunk/chunker.js';
+import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import type { BlockKind } from '../format/pack.js';
+import { sha256 } from '../hash/sha256.js';
+import type { PackWriter } from '../store/pack-file.js';
+import type { BlockWorkers } from './block-workers.js';
+
+/** Plain bytes of a full block: solid 1 MiB frames store 17 % less than 16 KiB ones. */
+export const BLOCK_TARGET_BYTES = 1024 * 1024;
+const SLAB_FRESH_BYTES = 1024 * 1024;
+const SLABS = 10;
+/** Blocks waiting for a compressor or for the pack before the reader has to wait. */
+const MAX_OPEN_BLOCKS = 8;
+
+/** A stretch of the shared memory in which a stream's bytes are cut into chunks. */
+export interface Slab {
+  offsetBytes: number;
+  bytes: Uint8Array;
+}
+
+/** Told of every chunk of a stream in order. `id` is 32 bytes that the receiver may keep. */
+export type ChunkSink = (id: Uint8Array, sizeBytes: number) => void;
+
+interface StagingBlock {
+  buffer: SharedArrayBuffer;
+  bytes: Uint8Array;
+  fillBytes: number;
+  chunkIds: Uint8Array[];
+  chunkBytes: number[];
+}
+
+/**
+ * The way of chunks into the pool: slabs are hashed in worker threads, answers are taken in the order of
+ * submission, unknown chunks are gathered into blocks, blocks are compressed in worker threads and written
+ * to packs in order. The same input therefore makes the same packs. Known content costs one hash.
+ *
+ * The first failure stays: every later call rethrows it.
+ */
+export class ChunkIngest {
+  readonly chunker: Chunker;
+  readonly chunkerParameters: ChunkerParameters;
+  readonly #table: ChunkTable;
+  readonly #workers: BlockWorkers;
+  readonly #packs: PackWriter;
+  readonly #level: number;
+  readonly #context: OperationContext;
+  readonly #memory: SharedArrayBuffer;
+  readonly #freeSlabs: Slab[] = [];
+  readonly #freeStaging: SharedArrayBuffer[] = [];
+  readonly #staging = new Map<BlockKind, StagingBlock>();
+  #hashed: Promise<void> = Promise.resolve();
+  #packed: Promise<void> = Promise.resolve();
+  #openBlocks = 0;
+  #failure: unknown;
+  #wake: (() => void) | null = null;
+  /** Plain bytes that were not in the pool. */
+  newPlainBytes = 0;
+
+  constructor(parts: {
+    chunker: ChunkerParameters;
+    table: ChunkTable;
+    workers: BlockWorkers;
+    packs: PackWriter;
+    level: number;
+    context: OperationContext;
+  }) {
+    this.chunkerParameters = parts.chunker;
+    this.#table = parts.table;
+    this.#workers = parts.workers;
+    this.#packs = parts.packs;
+    this.#level = parts.level;
+    this.#context = parts.context;
+    const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
+    const memory = createChunkMemory(CHUNK_MEMORY_RESERVED_BYTES + SLABS * slabBytes);
+    this.#memory = memory.buffer as unknown as SharedArrayBuffer;
+    this.chunker = createChunker(parts.chunker, memory);
+    for (let i = 0; i < SLABS; i++) {
+      const offsetBytes = CHUNK_MEMORY_RESERVED_BYTES + i * slabBytes;
+      this.#freeSlabs.push({ offsetBytes, bytes: new Uint8Array(this.#memory, offsetBytes, slabBytes) });
+    }
+  }
+
+  /** Waits for a free slab; this is where a fast source is held back. */
+  async takeSlab(): Promise<Slab> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      throwIfInterrupted(this.#context.signal);
+      if (this.#openBlocks < MAX_OPEN_BLOCKS) {
+        const slab = this.#freeSlabs.pop();
+        if (slab) return slab;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Gives a slab back unused. */
+  returnSlab(slab: Slab): void {
+    this.#freeSlabs.push(slab);
+    this.#notify();
+  }
+
+  /** Hands over a slab whose chunks end at `ends` (from its start). It is not the caller's any more. */
+  submit(slab: Slab, ends: Uint32Array, kind: BlockKind, sink: ChunkSink): void {
+    const hashing = this.#workers.hashChunks(this.#memory, slab.offsetBytes, ends);
+    hashing.catch(() => {});
+    this.#hashed = this.#hashed.then(async () => {
+      try {
+        const ids = await hashing;
+        if (this.#failure === undefined) this.#takeChunks(slab, ends, ids, kind, sink);
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.returnSlab(slab);
+    });
+  }
+
+  /** Waits until every submitted chunk has been told to its sink. */
+  async settled(): Promise<void> {
+    await this.#hashed;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Stores one chunk made by dbup itself (a recipe, a list node). @returns its id */
+  addChunk(bytes: Uint8Array, kind: BlockKind): Uint8Array {
+    const id = sha256(bytes);
+    this.#take(id, bytes, kind);
+    return id;
+  }
+
+  /** Writes out everything; when it resolves, every chunk taken is in a finished, durable pack. */
+  async finish(): Promise<void> {
+    await this.#hashed;
+    for (const kind of [...this.#staging.keys()].sort()) this.#seal(kind);
+    await this.#packed;
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#packs.finishPack();
+  }
+
+  /** Waits for the threads to let go of the memory, writing nothing more. Never throws. */
+  async abandon(): Promise<void> {
+    this.#fail(new Error('abandoned'));
+    await this.#hashed;
+    await this.#packed;
+    await this.#packs.abort();
+  }
+
+  #takeChunks(slab: Slab, ends: Uint32Array, ids: Uint8Array, kind: BlockKind, sink: ChunkSink): void {
+    let start = 0;
+    for (let i = 0; i < ends.length; i++) {
+      const end = ends[i]!;
+      const id = ids.subarray(i * 32, i * 32 + 32);
+      this.#take(id, slab.bytes.subarray(start, end), kind);
+      sink(id, end - start);
+      start = end;
+    }
+  }
+
+  #take(id: Uint8Array, bytes: Uint8Array, kind: BlockKind): void {
+    const place = { packIndex: PENDING_PACK, blockIndex: 0, offsetBytes: 0, sizeBytes: bytes.length };
+    if (!this.#table.add(id, 0, place)) return;
+    this.newPlainBytes += bytes.length;
+    let block = this.#staging.get(kind);
+    if (block && block.fillBytes + bytes.length > block.bytes.length) {
+      this.#seal(kind);
+      block = undefined;
+    }
+    if (!block) {
+      block = this.#newStaging(bytes.length);
+      this.#staging.set(kind, block);
+    }
+    block.bytes.set(bytes, block.fillBytes);
+    block.fillBytes += bytes.length;
+    block.chunkIds.push(id);
+    block.chunkBytes.push(bytes.length);
+  }
+
+  #newStaging(minimumBytes: number): StagingBlock {
+    const buffer =
+      minimumBytes > BLOCK_TARGET_BYTES
+        ? new SharedArrayBuffer(minimumBytes)
+        : (this.#freeStaging.pop() ?? new SharedArrayBuffer(BLOCK_TARGET_BYTES));
+    return { buffer, bytes: new Uint8Array(buffer), fillBytes: 0, chunkIds: [], chunkBytes: [] };
+  }
+
+  #seal(kind: BlockKind): void {
+    const block = this.#staging.get(kind);
+    if (!block) return;
+    this.#staging.delete(kind);
+    this.#openBlocks++;
+    const compressing = this.#workers.compress(block.buffer, block.fillBytes, this.#level);
+    compressing.catch(() => {});
+    this.#packed = this.#packed.then(async () => {
+      try {
+        const { stored, codec, xxh64 } = await compressing;
+        if (block.buffer.byteLength === BLOCK_TARGET_BYTES) this.#freeStaging.push(block.buffer);
+        if (this.#failure === undefined) {
+          const { fillBytes: plainBytes, chunkIds, chunkBytes } = block;
+          await this.#packs.add({ stored, codec, xxh64, kind, plainBytes, chunkIds, chunkBytes });
+        }
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#openBlocks--;
+      this.#notify();
+    });
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#notify();
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}

@@ -1,0 +1,65 @@
+import type { SnapshotRecord } from '../catalog/catalog.js';
+import { DbupError } from '../core/errors.js';
+import type { BlobRef } from '../format/recipe.js';
+import type { BlockCache } from './block-cache.js';
+import type { ChunkCatalog } from './chunk-catalog.js';
+import { Reachability } from './reachability.js';
+
+/** The blobs that snapshots of the pool list, by digest: what need not be stored again. */
+export class KnownBlobs {
+  readonly #blobs = new Map<string, BlobRef>();
+  /** Digest of a compressed layer to that of its plain tar, as the snapshots say. */
+  readonly #diffIds = new Map<string, string>();
+  readonly #complete = new Map<string, boolean>();
+  readonly #cache: BlockCache;
+  readonly #chunks: ChunkCatalog;
+
+  constructor(records: readonly SnapshotRecord[], cache: BlockCache, chunks: ChunkCatalog) {
+    this.#cache = cache;
+    this.#chunks = chunks;
+    for (const { snapshot } of records) {
+      for (const { digest, sizeBytes, recipeId } of snapshot.blobs) {
+        const digestHex = digest.slice('sha256:'.length);
+        this.#blobs.set(digestHex, { digestHex, sizeBytes, recipeId });
+      }
+      for (const image of snapshot.images) {
+        for (const { digest, diffId } of image.layers) this.#diffIds.set(digest, diffId);
+      }
+    }
+  }
+
+  /**
+   * The blob, if the pool holds all it needs: a snapshot may have come without its packs, and a new one
+   * must not lean on what is not there.
+   */
+  async find(digestHex: string, sizeBytes: number): Promise<BlobRef | null> {
+    const blob = this.#blobs.get(digestHex);
+    if (!blob || blob.sizeBytes !== sizeBytes) return null;
+    return (await this.isComplete(blob.recipeId, sizeBytes)) ? blob : null;
+  }
+
+  /** True when every chunk a recipe needs is in the pool. */
+  async isComplete(recipeId: string, sizeBytes: number): Promise<boolean> {
+    const known = this.#complete.get(recipeId);
+    if (known !== undefined) return known;
+    const complete = await this.#check(recipeId, sizeBytes);
+    this.#complete.set(recipeId, complete);
+    return complete;
+  }
+
+  /** The diffId a snapshot gives for a layer blob. */
+  diffIdOf(digest: string): string | undefined {
+    return this.#diffIds.get(digest);
+  }
+
+  async #check(recipeId: string, sizeBytes: number): Promise<boolean> {
+    const reach = new Reachability(this.#cache, this.#chunks);
+    try {
+      await reach.addRecipe(recipeId, sizeBytes);
+    } catch (error) {
+      if (error instanceof DbupError) return false;
+      throw error;
+    }
+    return reach.missing.size === 0;
+  }
+}
