@@ -1,11 +1,15 @@
 /**
  * Every bound dbup puts on a length it reads from a file or a socket.
- * A limit is checked before memory is allocated. Those of the pool format are normative (docs/format.md).
+ * A limit is checked before memory is allocated. Those of the first part, up to `snapshotBlobs`, with
+ * `archiveImages`, `imageLayers` and `tarExtensionBytes`, are part of the pool format (docs/format.md, "Limits"):
+ * a lower one could not read pools that were written, a higher one would write pools that older readers refuse.
  */
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
 export const LIMITS = {
+  /** Features a descriptor or a snapshot may name. */
+  poolFeatures: 64,
   /** A pool descriptor file. */
   descriptorBytes: 64 * KiB,
   /** A snapshot file. */

@@ -10,6 +10,7 @@ export interface PoolDescriptor {
   format: number;
   /** 32 random hex digits; copies of a pool share it. */
   poolId: string;
+  /** As in a snapshot. */
   createdAt: string;
   features: string[];
   chunker: ChunkerParameters;
@@ -27,7 +28,7 @@ export function decodeDescriptor(bytes: Uint8Array, where: string): PoolDescript
   return {
     format: POOL_FORMAT,
     poolId: fields.string('poolId', /^[0-9a-f]{32}$/),
-    createdAt: fields.string('createdAt'),
+    createdAt: fields.time('createdAt'),
     features: [],
     chunker: validateChunkerParameters(fields.raw('chunker')),
   };

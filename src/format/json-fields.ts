@@ -1,4 +1,5 @@
 import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
 
 /** Typed access to the fields of a parsed JSON object; every miss is one error naming the field. */
 export class JsonFields {
@@ -36,6 +37,21 @@ export class JsonFields {
     const value = this.#get(name);
     if (!Array.isArray(value) || value.length > maximum) throw this.#wrong(`has a bad "${name}"`);
     return value.map((entry, i) => item(entry, `${this.#where}: ${name}[${i}]`));
+  }
+
+  strings(name: string, maximum: number): string[] {
+    return this.array(name, maximum, (value) => {
+      if (typeof value !== 'string') throw this.#wrong(`has a bad "${name}"`);
+      return value;
+    });
+  }
+
+  /** Exactly what `Date.prototype.toISOString` gives for a time in the years 0 to 9999. */
+  time(name: string): string {
+    const text = this.string(name, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    const time = new Date(text);
+    if (Number.isNaN(time.getTime()) || time.toISOString() !== text) throw this.#wrong(`has a bad "${name}"`);
+    return text;
   }
 
   object(name: string): JsonFields {
@@ -85,7 +101,8 @@ export function checkFormat(
   where: string,
 ): void {
   const format = fields.count('format');
-  const features = fields.array('features', 1000, (value) => String(value));
+  // What another format makes of the other fields is not known.
+  const features = format === supported ? fields.strings('features', LIMITS.poolFeatures) : [];
   const unknown = features.filter((feature) => !knownFeatures.includes(feature));
   if (format !== supported || unknown.length > 0) {
     const what = format !== supported ? `format ${format}` : `the feature "${unknown.join('", "')}"`;

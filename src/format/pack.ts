@@ -11,6 +11,8 @@ export const PACK_TRAILER_BYTES = 32;
 const FOOTER_HEAD_BYTES = 16;
 const BLOCK_ENTRY_BYTES = 32;
 const CHUNK_ID_BYTES = 32;
+const VERSION_AT = 8;
+const FEATURES_AT = 12;
 
 /** How a block's stored bytes become its plain bytes. */
 export const BLOCK_CODEC = { raw: 0, zstd: 1 } as const;
@@ -53,30 +55,19 @@ export interface PackTrailer {
 export function encodePackHeader(): Uint8Array {
   const bytes = Buffer.alloc(PACK_HEADER_BYTES);
   bytes.write(PACK_MAGIC, 0, 'latin1');
-  bytes.writeUInt16LE(PACK_VERSION, 8);
+  writeVersion(bytes);
   return bytes;
 }
 
 /**
- * Checks the first 16 bytes of a pack.
- * @throws DbupError POOL_FORMAT_UNSUPPORTED for a newer version or an unknown feature, POOL_DAMAGED for anything else
+ * Checks the first 16 bytes of a pack. What version it is of, its footer says, whose checksum tells a newer
+ * version from a damaged byte.
+ * @throws DbupError POOL_DAMAGED
  */
 export function checkPackHeader(bytes: Uint8Array, where: string): void {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length < PACK_HEADER_BYTES || view.toString('latin1', 0, 8) !== PACK_MAGIC) {
     throw damagedPack(where, 'it does not begin with the pack magic');
-  }
-  const version = view.readUInt16LE(8);
-  const features = view.readUInt32LE(12);
-  if (version !== PACK_VERSION || features !== 0) {
-    throw new DbupError(
-      'POOL_FORMAT_UNSUPPORTED',
-      `${where} has pack format version ${version}, features 0x${features.toString(16)}; this dbup reads version ${PACK_VERSION} without features`,
-      {
-        hint: 'Update dbup on this machine to the version that wrote the pool.',
-        details: { where, version, features },
-      },
-    );
   }
 }
 
@@ -92,6 +83,7 @@ export function encodePackFooter(
   const out = Buffer.alloc(footerBytes + PACK_TRAILER_BYTES);
   out.writeUInt32LE(blocks.length, 0);
   out.writeUInt32LE(chunkIds.length, 4);
+  writeVersion(out);
   let at = FOOTER_HEAD_BYTES;
   for (const block of blocks) {
     out.writeUInt32LE(block.offsetBytes, at);
@@ -128,7 +120,9 @@ export function decodePackTrailer(bytes: Uint8Array, packBytes: number, where: s
     throw damagedPack(where, 'its end is missing (a copy that was cut off?)');
   }
   const footerBytes = view.readUInt32LE(0);
-  if (view.readBigUInt64LE(16) !== BigInt(packBytes)) throw damagedPack(where, 'it has not its full length');
+  if (view.readBigUInt64LE(16) !== BigInt(packBytes) || view.readUInt32LE(4) !== 0) {
+    throw damagedPack(where, 'it has not its full length');
+  }
   if (
     footerBytes < FOOTER_HEAD_BYTES ||
     footerBytes > LIMITS.footerBytes ||
@@ -142,20 +136,23 @@ export function decodePackTrailer(bytes: Uint8Array, packBytes: number, where: s
 /**
  * Decodes a footer and checks everything a reader relies on: the checksum, the counts, that blocks lie
  * one after the other inside the pack and that chunk lengths add up to each block's plain length.
- * @throws DbupError POOL_DAMAGED
+ * @throws DbupError POOL_FORMAT_UNSUPPORTED for another version or an unknown feature, else POOL_DAMAGED
  */
 export function decodePackFooter(footer: Uint8Array, trailer: PackTrailer, where: string): PackFooter {
-  if (footer.length !== trailer.footerBytes || xxh64(footer) !== trailer.footerXxh64) {
+  if (
+    footer.length < FOOTER_HEAD_BYTES ||
+    footer.length !== trailer.footerBytes ||
+    xxh64(footer) !== trailer.footerXxh64
+  ) {
     throw damagedPack(where, "its footer's checksum is wrong");
   }
   const bytes = alignedCopyIfNeeded(footer);
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  checkVersion(view, where);
   const blockCount = view.readUInt32LE(0);
   const chunkCount = view.readUInt32LE(4);
   const expected = FOOTER_HEAD_BYTES + blockCount * BLOCK_ENTRY_BYTES + chunkCount * (CHUNK_ID_BYTES + 4);
-  if (expected !== footer.length || view.readBigUInt64LE(8) !== 0n) {
-    throw damagedPack(where, 'its footer has impossible counts');
-  }
+  if (expected !== footer.length) throw damagedPack(where, 'its footer has impossible counts');
   const idsAt = FOOTER_HEAD_BYTES + blockCount * BLOCK_ENTRY_BYTES;
   const chunkIds = bytes.subarray(idsAt, idsAt + chunkCount * CHUNK_ID_BYTES);
   const lengthsAt = idsAt + chunkCount * CHUNK_ID_BYTES;
@@ -188,11 +185,15 @@ function decodeBlocks(
       kind: view.readUInt8(at + 25),
     };
     checkBlock(block, nextOffset, blocksEnd, where);
+    if (view.readUIntLE(at + 26, 6) !== 0) throw damagedPack(where, `block ${i} has reserved bytes set`);
     nextOffset += block.storedBytes;
     firstChunk += block.chunkCount;
     if (firstChunk > chunkBytes.length) throw damagedPack(where, `block ${i} claims chunks past the last`);
     let plainBytes = 0;
-    for (let c = block.firstChunk; c < firstChunk; c++) plainBytes += chunkBytes[c]!;
+    for (let c = block.firstChunk; c < firstChunk; c++) {
+      if (chunkBytes[c] === 0) throw damagedPack(where, `block ${i} has an empty chunk`);
+      plainBytes += chunkBytes[c]!;
+    }
     if (plainBytes !== block.plainBytes) throw damagedPack(where, `block ${i}: chunk lengths do not add up`);
     blocks.push(block);
   }
@@ -216,6 +217,28 @@ function checkBlock(block: BlockEntry, expectedOffset: number, blocksEnd: number
               ? 'is stored raw with another length'
               : null;
   if (reason) throw damagedPack(where, `the block at ${block.offsetBytes} ${reason}`);
+}
+
+/** Header and footer say the version at the same place, in the same 8 bytes. */
+function writeVersion(bytes: Buffer): void {
+  bytes.writeUInt16LE(PACK_VERSION, VERSION_AT);
+}
+
+function checkVersion(footer: Buffer, where: string): void {
+  const version = footer.readUInt16LE(VERSION_AT);
+  const features = footer.readUInt32LE(FEATURES_AT);
+  if (version === PACK_VERSION && features === 0) {
+    if (footer.readUInt16LE(VERSION_AT + 2) !== 0) throw damagedPack(where, 'reserved bytes are set');
+    return;
+  }
+  throw new DbupError(
+    'POOL_FORMAT_UNSUPPORTED',
+    `pack ${where} has format version ${version}, features 0x${features.toString(16)}; this dbup reads version ${PACK_VERSION} without features`,
+    {
+      hint: 'Update dbup on this machine to the version that wrote the pool.',
+      details: { where, version, features },
+    },
+  );
 }
 
 /** `chunkBytes` is read through a Uint32Array, which needs 4-byte alignment. */

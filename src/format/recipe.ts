@@ -92,6 +92,7 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
       },
     );
   }
+  checkReserved(view, 5, 3, where);
   need(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
   const stream = readStreamRef(view, RECIPE_HEAD_BYTES, where);
   let at = RECIPE_HEAD_BYTES + STREAM_REF_BYTES;
@@ -102,6 +103,7 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   }
   need(at + 8);
   const count = view.readUInt32LE(at);
+  checkReserved(view, at + 4, 4, where);
   at += 8;
   if (count > LIMITS.archiveSegments) throw damagedRecipe(where, `it claims ${count} segments`);
   const segments: Segment[] = [];
@@ -109,6 +111,7 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   for (let i = 0; i < count; i++) {
     need(at + 8 + STREAM_REF_BYTES);
     const type = view.readUInt8(at);
+    checkReserved(view, at + 1, 7, where);
     if (type === SEGMENT_TYPE.blob) need(at + 8 + BLOB_REF_BYTES);
     else if (type !== SEGMENT_TYPE.stream)
       throw damagedRecipe(where, `segment ${i} has the unknown type ${type}`);
@@ -143,8 +146,13 @@ function writeStreamRef(out: Buffer, at: number, ref: StreamRef): void {
 function readStreamRef(view: Buffer, at: number, where: string): StreamRef {
   const depth = view.readUInt8(at);
   const sizeBytes = readSize(view, at + 8, where);
+  checkReserved(view, at + 1, 7, where);
   if (depth > LIMITS.streamDepth) throw damagedRecipe(where, `a stream claims depth ${depth}`);
-  return { depth, sizeBytes, id: sizeBytes === 0 ? '' : view.toString('hex', at + 16, at + 48) };
+  if (sizeBytes > 0) return { depth, sizeBytes, id: view.toString('hex', at + 16, at + 48) };
+  if (depth !== 0 || !view.subarray(at + 16, at + 48).every((byte) => byte === 0)) {
+    throw damagedRecipe(where, 'an empty stream names a chunk');
+  }
+  return { depth, sizeBytes, id: '' };
 }
 
 function writeBlobRef(out: Buffer, at: number, ref: BlobRef): void {
@@ -165,6 +173,13 @@ function readSize(view: Buffer, at: number, where: string): number {
   const size = view.readBigUInt64LE(at);
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw damagedRecipe(where, `it claims a size of ${size} bytes`);
   return Number(size);
+}
+
+/** A version that gives reserved bytes a meaning announces itself elsewhere (docs/format.md, "Growth"). */
+function checkReserved(view: Buffer, at: number, byteCount: number, where: string): void {
+  if (view.readUIntLE(at, Math.min(byteCount, 6)) !== 0 || (byteCount > 6 && view[at + 6] !== 0)) {
+    throw damagedRecipe(where, `reserved bytes at ${at} are set`);
+  }
 }
 
 function damagedRecipe(where: string, reason: string): DbupError {

@@ -1,3 +1,4 @@
+import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { checkFormat, JsonFields as Fields, type JsonFields, parsePoolJson } from './json-fields.js';
 
@@ -6,6 +7,8 @@ export const SNAPSHOT_FORMAT = 1;
 const KNOWN_FEATURES: readonly string[] = [];
 const HEX64 = /^[0-9a-f]{64}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
+/** Any repository, and a tag as docker has it: printable ASCII, so that it can be shown as it is. */
+const REFERENCE = /^[!-~]{1,512}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /** A blob the image needs, and the chunk that holds the recipe that rebuilds it. */
 export interface SnapshotBlob {
@@ -71,10 +74,27 @@ export interface Snapshot {
   rollbackOf?: string;
 }
 
-/** Encodes a snapshot; its file is named by the SHA-256 of these bytes. */
+/**
+ * Encodes a snapshot; its file is named by the SHA-256 of these bytes.
+ * @throws DbupError INPUT_TOO_LARGE when no reader would take it
+ */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const document = { kind: 'dbup-snapshot', format: SNAPSHOT_FORMAT, features: [], ...snapshot };
-  return Buffer.from(`${JSON.stringify(document, null, 1)}\n`);
+  const bytes = Buffer.from(`${JSON.stringify(document, null, 1)}\n`);
+  try {
+    if (bytes.length > LIMITS.snapshotBytes) throw new RangeError(`it takes ${bytes.length} bytes`);
+    decodeSnapshot(bytes, 'the new snapshot');
+  } catch (cause) {
+    throw new DbupError(
+      'INPUT_TOO_LARGE',
+      `${snapshot.reference} cannot be recorded in a snapshot: ${(cause as Error).message}`,
+      {
+        hint: `A snapshot has at most ${LIMITS.snapshotBytes} bytes, ${LIMITS.snapshotBlobs} blobs and ${LIMITS.archiveImages} images.`,
+        cause,
+      },
+    );
+  }
+  return bytes;
 }
 
 /** @throws DbupError POOL_DAMAGED or POOL_FORMAT_UNSUPPORTED */
@@ -87,8 +107,8 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
   const rollbackOf = fields.optionalString('rollbackOf', HEX64);
   const stats = fields.object('stats');
   return {
-    reference: fields.string('reference'),
-    createdAt: fields.string('createdAt', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    reference: fields.string('reference', REFERENCE),
+    createdAt: fields.time('createdAt'),
     host: fields.string('host'),
     source: fields.string('source'),
     imageId: fields.string('imageId', DIGEST),
@@ -100,7 +120,7 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
       },
     }),
     images: fields.array('images', LIMITS.archiveImages, (value, at) => decodeImage(new Fields(value, at))),
-    absent: fields.array('absent', LIMITS.snapshotBlobs, (value) => String(value)),
+    absent: fields.strings('absent', LIMITS.snapshotBlobs),
     blobs: fields.array('blobs', LIMITS.snapshotBlobs, (value, at) => decodeBlob(new Fields(value, at))),
     ...(archive && { archive: decodeArchive(archive) }),
     stats: {
