@@ -60,6 +60,6 @@ export class KnownBlobs {
       if (error instanceof DbupError) return false;
       throw error;
     }
-    return reach.missing.size === 0;
+    return reach.missing.count === 0;
   }
 }

@@ -1,36 +1,53 @@
+import { ChunkTable } from '../catalog/chunk-table.js';
+import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
+import type { Snapshot } from '../format/snapshot.js';
 import type { BlockCache } from './block-cache.js';
 import { readRecipe } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import { streamNodesAndChunks } from './stream-chunks.js';
 
+const NEEDED = 1;
+/** A recipe or list node that needs no second visit. */
+const VISITED = 2;
+const NOWHERE = { packIndex: 0, blockIndex: 0, offsetBytes: 0, sizeBytes: 0 };
+
 /** Which chunks some recipes need, as one mark for each entry of the pool's chunk table. */
 export class Reachability {
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
+  readonly #signal: AbortSignal | undefined;
   readonly #marks: Uint8Array;
-  /** Recipes and list nodes that need no second visit. */
-  readonly #visited = new Set<string>();
-  /** Chunks that are needed and not in the pool, 64 hex digits each. */
-  readonly missing = new Set<string>();
+  /** Chunks that are needed and not in the pool; where they would lie means nothing. */
+  readonly missing = new ChunkTable();
+  /** How many of them are recipes or list nodes: what those lead to is unknown. */
+  missingNodes = 0;
 
-  constructor(cache: BlockCache, chunks: ChunkCatalog) {
+  constructor(cache: BlockCache, chunks: ChunkCatalog, signal?: AbortSignal) {
     this.#cache = cache;
     this.#chunks = chunks;
+    this.#signal = signal;
     this.#marks = new Uint8Array(chunks.table.count);
   }
 
   /** True for an entry of the chunk table that something added needs. */
   has(entry: number): boolean {
-    return this.#marks[entry] === 1;
+    return (this.#marks[entry]! & NEEDED) !== 0;
+  }
+
+  /** Marks everything a snapshot needs, as {@link addRecipe} does. */
+  async addSnapshot({ archive, blobs }: Snapshot): Promise<void> {
+    if (archive) await this.addRecipe(archive.recipeId, archive.sizeBytes);
+    for (const { recipeId, sizeBytes } of blobs) await this.addRecipe(recipeId, sizeBytes);
   }
 
   /**
    * Marks everything a recipe needs. Chunks the pool lacks go to `missing`, and what they would have led to
-   * stays unknown. @throws DbupError POOL_DAMAGED when a recipe or a list node cannot be read
+   * stays unknown. @throws DbupError POOL_DAMAGED when a recipe or a list node cannot be read, INTERRUPTED
    */
   async addRecipe(recipeId: string, sizeBytes: number): Promise<void> {
     if (!this.#enter(Buffer.from(recipeId, 'hex'))) return;
+    if (this.#signal) throwIfInterrupted(this.#signal);
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     for (const stream of streamsOf(recipe)) await this.#addStream(stream);
     if (recipe.kind !== 'tar') return;
@@ -42,24 +59,25 @@ export class Reachability {
   async #addStream(stream: StreamRef): Promise<void> {
     if (stream.sizeBytes === 0) return;
     const enter = (id: Uint8Array): boolean => this.#enter(id);
-    for await (const { id } of streamNodesAndChunks(this.#cache, stream, enter)) this.#mark(id);
+    for await (const { id } of streamNodesAndChunks(this.#cache, stream, enter)) this.#mark(id, NEEDED);
   }
 
   /** Marks a recipe or a list node. @returns false when it was visited before or is missing */
   #enter(id: Uint8Array): boolean {
-    const hex = Buffer.from(id).toString('hex');
-    if (this.#visited.has(hex)) return false;
-    this.#visited.add(hex);
-    return this.#mark(id);
+    const entry = this.#chunks.table.find(id);
+    if (entry >= 0 && (this.#marks[entry]! & VISITED) !== 0) return false;
+    if (this.#mark(id, NEEDED | VISITED)) return true;
+    this.missingNodes++;
+    return false;
   }
 
-  #mark(id: Uint8Array): boolean {
+  #mark(id: Uint8Array, marks: number): boolean {
     const entry = this.#chunks.table.find(id);
     if (entry < 0) {
-      this.missing.add(Buffer.from(id).toString('hex'));
+      this.missing.add(id, 0, NOWHERE);
       return false;
     }
-    this.#marks[entry] = 1;
+    this.#marks[entry] = this.#marks[entry]! | marks;
     return true;
   }
 }

@@ -1,0 +1,27 @@
+import { hostname } from 'node:os';
+import type { SnapshotRecord } from '../catalog/catalog.js';
+import type { OperationContext } from '../core/context.js';
+import { encodeSnapshot, type Snapshot } from '../format/snapshot.js';
+import type { Pool } from '../pool/pool.js';
+import { writeDurably } from '../store/durable-file.js';
+
+/**
+ * Adds a snapshot to the pool: durable when the promise resolves. Its content must be durable already.
+ * It is given this host and a time that is never earlier than that of `current`, the version it follows,
+ * whatever the clock says: the order of versions is the order of saves.
+ */
+export async function appendSnapshot(
+  pool: Pool,
+  contents: Omit<Snapshot, 'createdAt' | 'host'>,
+  current: SnapshotRecord | undefined,
+  context: OperationContext,
+): Promise<SnapshotRecord> {
+  const { reference, ...rest } = contents;
+  const after = current ? Date.parse(current.snapshot.createdAt) + 1 : 0;
+  const createdAt = new Date(Math.max(context.now(), after)).toISOString();
+  const snapshot: Snapshot = { reference, ...rest, createdAt, host: hostname() };
+  const bytes = encodeSnapshot(snapshot);
+  const { fs, layout } = pool;
+  const id = await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, bytes);
+  return { id, sizeBytes: bytes.length, snapshot };
+}

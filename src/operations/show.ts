@@ -1,0 +1,124 @@
+import type { OperationContext } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import type { SnapshotImage } from '../format/snapshot.js';
+import { type ContainerSettings, parseImageConfig } from '../oci/config.js';
+import { BlockCache } from '../pool/block-cache.js';
+import { openChunkCatalog } from '../pool/chunk-catalog.js';
+import type { Pool } from '../pool/pool.js';
+import { Reachability } from '../pool/reachability.js';
+import { ImageReader } from './image-reader.js';
+import { summariseAmong, type VersionSummary } from './version-summary.js';
+import { resolveVersion } from './versions.js';
+
+export interface LayerDetail {
+  /** The blob as it was saved. */
+  digest: string;
+  /** The digest of the plain tar. */
+  diffId: string;
+  /** Of the blob as it was saved. */
+  sizeBytes: number;
+  mediaType: string;
+}
+
+/** What an image's config says of the containers made from it. */
+export interface ConfigSummary extends ContainerSettings {
+  architecture: string;
+  os: string;
+  created?: string;
+}
+
+export interface PlatformImage {
+  platform: string;
+  configDigest: string;
+  manifestDigest?: string;
+  /** From the base up. */
+  layers: LayerDetail[];
+  /** null when it cannot be read, or is no image config (an attestation). */
+  config: ConfigSummary | null;
+}
+
+export interface VersionDetail extends VersionSummary {
+  images: PlatformImage[];
+  /** The top document of an image that has one of its own. */
+  root?: { digest: string; mediaType: string; sizeBytes: number };
+  /** The tar it was saved from. */
+  archive?: { dialect: string; sizeBytes: number; imageCount: number };
+  /** What the source did not hold of it. */
+  absent: string[];
+  /** True when the pool has every chunk it needs and every list of chunks could be read; contents are not read. */
+  complete: boolean;
+  /** Chunks known to be needed that no usable pack holds. */
+  missingChunks: number;
+}
+
+/**
+ * Tells everything about one version.
+ * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID
+ */
+export async function showVersion(
+  pool: Pool,
+  address: string,
+  context: OperationContext,
+): Promise<VersionDetail> {
+  const { records } = await pool.catalog.snapshots();
+  const record = resolveVersion(records, address);
+  const { snapshot } = record;
+  const chunks = await openChunkCatalog(pool.catalog);
+  const cache = new BlockCache(pool.layout, chunks, pool.workers);
+  const reach = new Reachability(cache, chunks, context.signal);
+  const readable = await unlessDamaged(async () => {
+    await reach.addSnapshot(snapshot);
+    return true;
+  });
+  const reader = new ImageReader(cache, snapshot);
+  const images: PlatformImage[] = [];
+  for (const image of snapshot.images) images.push(await describeImage(reader, image));
+  const { root, archive, absent } = snapshot;
+  return {
+    ...summariseAmong(records, record),
+    images,
+    ...(root && { root }),
+    ...(archive && {
+      archive: {
+        dialect: archive.dialect,
+        sizeBytes: archive.sizeBytes,
+        imageCount: archive.imageCount,
+      },
+    }),
+    absent,
+    complete: readable === true && reach.missing.count === 0,
+    missingChunks: reach.missing.count,
+  };
+}
+
+async function describeImage(reader: ImageReader, image: SnapshotImage): Promise<PlatformImage> {
+  const { platform, configDigest, manifestDigest, layers } = image;
+  const blobs = new Map(reader.snapshot.blobs.map((blob) => [blob.digest, blob]));
+  return {
+    platform,
+    configDigest,
+    ...(manifestDigest !== undefined && { manifestDigest }),
+    layers: layers.map(({ digest, diffId }) => {
+      const blob = blobs.get(digest);
+      return { digest, diffId, sizeBytes: blob?.sizeBytes ?? 0, mediaType: blob?.mediaType ?? '' };
+    }),
+    config: await readConfig(reader, configDigest),
+  };
+}
+
+async function readConfig(reader: ImageReader, digest: string): Promise<ConfigSummary | null> {
+  return unlessDamaged(async () => {
+    const { architecture, os, created, container } = parseImageConfig(await reader.document(digest), digest);
+    return { architecture, os, ...(created !== undefined && { created }), ...container };
+  });
+}
+
+/** null where the pool lacks or misreads something: what can be shown is shown. */
+async function unlessDamaged<T>(read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof DbupError && /^(POOL_DAMAGED|POOL_INCOMPLETE|INPUT_)/.test(error.code)) return null;
+    throw error;
+  }
+}
