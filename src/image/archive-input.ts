@@ -16,6 +16,8 @@ export interface ArchiveInput {
   readonly positionBytes: number;
   /** The next bytes, valid until the next call; null at the end. */
   read(): Promise<Uint8Array | null>;
+  /** Lends the input two buffers of one size to read into, instead of its own; before the first read. */
+  useBuffers(buffers: readonly Uint8Array[]): void;
   /** Goes on `byteCount` bytes further without reading them. Only where `path` is not null. */
   skip(byteCount: number): void;
   /** Reads at a position without moving. Only where `path` is not null. @returns the bytes read, fewer only at the end */
@@ -74,6 +76,8 @@ export class StreamInput implements ArchiveInput {
     }
   }
 
+  useBuffers(): void {}
+
   skip(): void {
     throw new TypeError('a stream cannot be skipped');
   }
@@ -97,7 +101,7 @@ class FileInput implements ArchiveInput {
   readonly #handle: FileHandle;
   readonly #mtimeNs: bigint;
   readonly #ctimeNs: bigint;
-  #buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
+  #buffers: Uint8Array[] = [];
   /** The read under way, begun while the caller works on the last one. */
   #ahead: { positionBytes: number; bytes: Promise<Uint8Array> } | null = null;
 
@@ -125,6 +129,10 @@ class FileInput implements ArchiveInput {
     this.positionBytes += bytes.length;
     this.#ahead = this.#begin(this.positionBytes);
     return bytes;
+  }
+
+  useBuffers(buffers: readonly Uint8Array[]): void {
+    this.#buffers = [...buffers];
   }
 
   skip(byteCount: number): void {
@@ -160,7 +168,7 @@ class FileInput implements ArchiveInput {
   }
 
   #begin(positionBytes: number): { positionBytes: number; bytes: Promise<Uint8Array> } {
-    const buffer = this.#buffers.shift()!;
+    const buffer = (this.#buffers.length < 2 ? null : this.#buffers.shift()) ?? new Uint8Array(READ_BYTES);
     this.#buffers.push(buffer);
     const bytes = this.#handle
       .read(buffer, 0, buffer.length, positionBytes)

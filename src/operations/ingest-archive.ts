@@ -54,6 +54,7 @@ export interface IngestParts {
  * @throws DbupError INPUT_NOT_AN_IMAGE, INPUT_TRUNCATED, INPUT_TOO_LARGE, INPUT_CHANGED, DIGEST_MISMATCH
  */
 export async function ingestArchive(input: ArchiveInput, parts: IngestParts): Promise<IngestedArchive> {
+  input.useBuffers(parts.ingest.windows);
   const sink = new MemberSink(input, parts);
   const splitter = new TarSplitter(parts.ingest, sink, new TarWalk((member) => sink.note(member)));
   const task = `reading ${input.description}`;

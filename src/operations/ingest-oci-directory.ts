@@ -90,6 +90,7 @@ async function ingestBlob(
     }
     const task = `reading ${key}`;
     session.context.report({ type: 'start', task, subject: key, totalBytes: sizeBytes });
+    input.useBuffers(session.ingest.windows);
     const writer = new BlobWriter(session.ingest);
     let digester: PlainDigester | null = null;
     for (let bytes = await input.read(); bytes; bytes = await input.read()) {

@@ -4,11 +4,13 @@ import type { PoolLayout } from '../store/pool-layout.js';
 import type { BlockWorkers } from './block-workers.js';
 import { type ChunkCatalog, locateChunk } from './chunk-catalog.js';
 import { BLOCK_TARGET_BYTES } from './chunk-ingest.js';
+import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 
-const CACHE_BYTES = 64 * 1024 * 1024;
+const CACHE_BYTES = 48 * 1024 * 1024;
+const WINDOW_BYTES_TOTAL = 4 * 1024 * 1024;
 
 interface CachedBlock {
-  buffer: SharedArrayBuffer;
+  region: SharedRegion;
   decoded: Promise<void>;
   pins: number;
 }
@@ -24,14 +26,16 @@ export interface ChunkLease {
   release(): void;
 }
 
-/** Decoded blocks, read by worker threads, the least recently used let go first. Memory is bounded by the leases held plus 64 MiB. */
+/** Decoded blocks, read by worker threads, the least recently used let go first. Memory is bounded by the leases held plus 48 MiB. */
 export class BlockCache {
   readonly #layout: PoolLayout;
   readonly #chunks: ChunkCatalog;
   readonly #workers: BlockWorkers;
   /** In order of last use. */
   readonly #blocks = new Map<string, CachedBlock>();
-  readonly #freeBuffers: SharedArrayBuffer[] = [];
+  readonly #arena = new SharedArena(CACHE_BYTES + WINDOW_BYTES_TOTAL);
+  readonly #freeRegions: SharedRegion[] = [];
+  readonly #freeWindows: Uint8Array[] = [];
   #cachedBytes = 0;
 
   constructor(layout: PoolLayout, chunks: ChunkCatalog, workers: BlockWorkers) {
@@ -55,7 +59,7 @@ export class BlockCache {
     block.pins++;
     const held = block;
     return {
-      bytes: new Uint8Array(held.buffer, place.offsetBytes, place.sizeBytes),
+      bytes: held.region.bytes.subarray(place.offsetBytes, place.offsetBytes + place.sizeBytes),
       ready: held.decoded,
       id,
       blockKey,
@@ -79,22 +83,38 @@ export class BlockCache {
     }
   }
 
+  /** A buffer into which `copy` is fast from the bytes of a lease; an ordinary one when there are too many. */
+  window(sizeBytes: number): Uint8Array {
+    return this.#freeWindows.pop() ?? this.#arena.allocate(sizeBytes)?.bytes ?? new Uint8Array(sizeBytes);
+  }
+
+  /** Gives a window back. All windows are of one size. */
+  returnWindow(window: Uint8Array): void {
+    this.#freeWindows.push(window);
+  }
+
+  copy(target: Uint8Array, at: number, source: Uint8Array): void {
+    this.#arena.copy(target, at, source);
+  }
+
   #read(packIndex: number, blockIndex: number): CachedBlock {
     const pack = this.#chunks.packs[packIndex]!;
     const entry = pack.footer.blocks[blockIndex]!;
-    const buffer = this.#buffer(entry.plainBytes);
+    const region = this.#region(entry.plainBytes);
     const decoded = this.#workers
-      .decode(this.#layout.packPath(pack.name), pack.name, entry, buffer)
+      .decode(this.#layout.packPath(pack.name), pack.name, entry, region)
       .then(() => {});
     // A block read ahead may never be waited for.
     decoded.catch(() => {});
-    this.#cachedBytes += buffer.byteLength;
-    return { buffer, decoded, pins: 0 };
+    this.#cachedBytes += region.bytes.length;
+    return { region, decoded, pins: 0 };
   }
 
-  #buffer(plainBytes: number): SharedArrayBuffer {
-    if (plainBytes > BLOCK_TARGET_BYTES) return new SharedArrayBuffer(plainBytes);
-    return this.#freeBuffers.pop() ?? new SharedArrayBuffer(BLOCK_TARGET_BYTES);
+  #region(plainBytes: number): SharedRegion {
+    if (plainBytes > BLOCK_TARGET_BYTES) return loneRegion(plainBytes);
+    return (
+      this.#freeRegions.pop() ?? this.#arena.allocate(BLOCK_TARGET_BYTES) ?? loneRegion(BLOCK_TARGET_BYTES)
+    );
   }
 
   #shrink(): void {
@@ -103,10 +123,10 @@ export class BlockCache {
       if (this.#cachedBytes <= CACHE_BYTES) return;
       if (block.pins > 0) continue;
       this.#blocks.delete(key);
-      this.#cachedBytes -= block.buffer.byteLength;
+      this.#cachedBytes -= block.region.bytes.length;
       // Only when the thread has let go of it may the memory be used again.
-      if (block.buffer.byteLength === BLOCK_TARGET_BYTES) {
-        const free = (): void => void this.#freeBuffers.push(block.buffer);
+      if (block.region.bytes.length === BLOCK_TARGET_BYTES) {
+        const free = (): void => void this.#freeRegions.push(block.region);
         block.decoded.then(free, free);
       }
     }

@@ -7,7 +7,7 @@ import { xxh64 } from '../hash/xxh64.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
 import type {
   BlockJob,
-  CompressedBlock,
+  CompressAnswer,
   CompressJob,
   DecodeJob,
   HashFileJob,
@@ -49,14 +49,20 @@ function hashChunks(job: HashJob): Uint8Array {
   return ids;
 }
 
-function compressBlock(job: CompressJob): CompressedBlock {
-  const plain = new Uint8Array(job.buffer, 0, job.sizeBytes);
+function compressBlock(job: CompressJob): CompressAnswer {
+  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
   const compressor = compressors.get(job.level) ?? new ZstdCompressor(job.level);
   compressors.set(job.level, compressor);
   const frame = compressor.compress(plain);
   const raw = frame.length > plain.length * WORTHWHILE_RATIO;
-  const stored = new Uint8Array(raw ? plain : frame);
-  return { stored, codec: raw ? BLOCK_CODEC.raw : BLOCK_CODEC.zstd, xxh64: xxh64(stored) };
+  // The plain bytes have served: the frame takes their place, so that nothing is allocated a block.
+  if (!raw) plain.set(frame);
+  const stored = raw ? plain : frame;
+  return {
+    storedBytes: stored.length,
+    codec: raw ? BLOCK_CODEC.raw : BLOCK_CODEC.zstd,
+    xxh64: xxh64(stored),
+  };
 }
 
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
@@ -65,7 +71,7 @@ function decodeBlock(job: DecodeJob): number[] {
   const stored = scratch.subarray(0, job.storedBytes);
   readAll(openFile(job.path), stored, job.offsetBytes);
   if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
-  const plain = new Uint8Array(job.buffer, 0, job.plainBytes);
+  const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
   if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
   else decompress(plain, stored);
   if (!job.chunks) return [];

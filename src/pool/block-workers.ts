@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/pack.js';
 import { WorkerPool } from '../stream/worker-pool.js';
+import type { SharedRegion } from './shared-arena.js';
 
 /** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
 export interface HashJob {
@@ -11,15 +12,16 @@ export interface HashJob {
   ends: Uint32Array;
 }
 
-/** Compress the first `sizeBytes` of `buffer` as one block. */
+/** Compress `sizeBytes` of `buffer` as one block. */
 export interface CompressJob {
   type: 'compress';
   buffer: SharedArrayBuffer;
+  offsetBytes: number;
   sizeBytes: number;
   level: number;
 }
 
-/** Read a block of a pack and decode it into `buffer`; with `chunks`, also compare each chunk with its id. */
+/** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id. */
 export interface DecodeJob {
   type: 'decode';
   path: string;
@@ -29,6 +31,7 @@ export interface DecodeJob {
   xxh64: bigint;
   codec: number;
   buffer: SharedArrayBuffer;
+  bufferOffsetBytes: number;
   chunks?: { ids: Uint8Array; sizes: Uint32Array };
 }
 
@@ -42,7 +45,14 @@ export interface HashFileJob {
 
 export type BlockJob = HashJob | CompressJob | DecodeJob | HashFileJob;
 
+export interface CompressAnswer {
+  storedBytes: number;
+  codec: number;
+  xxh64: bigint;
+}
+
 export interface CompressedBlock {
+  /** A view of the region that held the plain bytes. */
   stored: Uint8Array;
   codec: number;
   xxh64: bigint;
@@ -61,12 +71,16 @@ export class BlockWorkers {
   }
 
   /** @returns 32 bytes a chunk */
-  hashChunks(buffer: SharedArrayBuffer, offsetBytes: number, ends: Uint32Array): Promise<Uint8Array> {
+  hashChunks({ buffer, offsetBytes }: SharedRegion, ends: Uint32Array): Promise<Uint8Array> {
     return this.#pool.run({ type: 'hash', buffer, offsetBytes, ends });
   }
 
-  compress(buffer: SharedArrayBuffer, sizeBytes: number, level: number): Promise<CompressedBlock> {
-    return this.#pool.run({ type: 'compress', buffer, sizeBytes, level });
+  /** Compresses the first `sizeBytes` of a region in place: the plain bytes are gone when it resolves. */
+  async compress(region: SharedRegion, sizeBytes: number, level: number): Promise<CompressedBlock> {
+    const { buffer, offsetBytes } = region;
+    const job: CompressJob = { type: 'compress', buffer, offsetBytes, sizeBytes, level };
+    const { storedBytes, codec, xxh64 } = await this.#pool.run<CompressAnswer>(job);
+    return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64 };
   }
 
   /**
@@ -77,7 +91,7 @@ export class BlockWorkers {
     path: string,
     packName: string,
     block: BlockEntry,
-    buffer: SharedArrayBuffer,
+    into: SharedRegion,
     chunks?: { ids: Uint8Array; sizes: Uint32Array },
   ): Promise<number[]> {
     const { offsetBytes, storedBytes, plainBytes, codec } = block;
@@ -89,7 +103,8 @@ export class BlockWorkers {
       plainBytes,
       xxh64: block.xxh64,
       codec,
-      buffer,
+      buffer: into.buffer,
+      bufferOffsetBytes: into.offsetBytes,
     };
     try {
       return await this.#pool.run(chunks ? { ...job, chunks } : job);

@@ -172,16 +172,20 @@ class TarSource implements ByteSource {
 /** A blob gathered into windows, each hashed while it is in the cache; at the end the digest must be the blob's. */
 class VerifiedSource implements ByteSource {
   current: Uint8Array = NOTHING;
+  readonly #cache: BlockCache;
   readonly #inner: ByteSource;
   readonly #blob: BlobRef;
   readonly #sha256 = new Sha256Stream();
-  readonly #window = new Uint8Array(VERIFY_WINDOW_BYTES);
+  readonly #window: Uint8Array;
   #doneBytes = 0;
   #ended = false;
+  #closed = false;
 
-  constructor(inner: ByteSource, blob: BlobRef) {
+  constructor(cache: BlockCache, inner: ByteSource, blob: BlobRef) {
+    this.#cache = cache;
     this.#inner = inner;
     this.#blob = blob;
+    this.#window = cache.window(VERIFY_WINDOW_BYTES);
   }
 
   consume(byteCount: number): void {
@@ -199,7 +203,7 @@ class VerifiedSource implements ByteSource {
         break;
       }
       const taken = Math.min(current.length, this.#window.length - fill);
-      this.#window.set(current.subarray(0, taken), fill);
+      this.#cache.copy(this.#window, fill, taken === current.length ? current : current.subarray(0, taken));
       this.#inner.consume(taken);
       fill += taken;
     }
@@ -210,8 +214,10 @@ class VerifiedSource implements ByteSource {
     return fill > 0;
   }
 
-  close(): Promise<void> {
-    return this.#inner.close();
+  async close(): Promise<void> {
+    if (!this.#closed) this.#cache.returnWindow(this.#window);
+    this.#closed = true;
+    await this.#inner.close();
   }
 
   #check(): void {
@@ -247,7 +253,7 @@ export async function readRecipe(cache: BlockCache, recipeId: string, sizeBytes:
 /** The bytes of a blob, verified against its digest before the last of them is given. The caller closes it. */
 export async function openBlob(cache: BlockCache, blob: BlobRef): Promise<ByteSource> {
   const recipe = await readRecipe(cache, blob.recipeId, blob.sizeBytes);
-  return new VerifiedSource(openParts(cache, recipe, false), blob);
+  return new VerifiedSource(cache, openParts(cache, recipe, false), blob);
 }
 
 /** The bytes of an archive, which has no digest of its own: blobs in it are verified by their digests, the rest by its chunks. */

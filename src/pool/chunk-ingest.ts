@@ -1,36 +1,32 @@
 import { type ChunkTable, PENDING_PACK } from '../catalog/chunk-table.js';
-import {
-  CHUNK_MEMORY_RESERVED_BYTES,
-  type Chunker,
-  type ChunkerParameters,
-  createChunker,
-  createChunkMemory,
-} from '../chunk/chunker.js';
+import type { Chunker, ChunkerParameters } from '../chunk/chunker.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import type { BlockKind } from '../format/pack.js';
 import { sha256 } from '../hash/sha256.js';
 import type { PackWriter } from '../store/pack-file.js';
 import type { BlockWorkers } from './block-workers.js';
+import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 
 /** Plain bytes of a full block: solid 1 MiB frames store 17 % less than 16 KiB ones. */
 export const BLOCK_TARGET_BYTES = 1024 * 1024;
 const SLAB_FRESH_BYTES = 1024 * 1024;
 const SLABS = 10;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
-const MAX_OPEN_BLOCKS = 8;
+const MAX_OPEN_BLOCKS = 6;
+/** Open blocks, one being filled of each kind, and what is sealed before the reader is held back. */
+const STAGING_REGIONS = MAX_OPEN_BLOCKS + 5;
+/** Read buffers: one is worked on while the other is filled. */
+const WINDOWS = 2;
+export const WINDOW_BYTES = 1024 * 1024;
 
-/** A stretch of the shared memory in which a stream's bytes are cut into chunks. */
-export interface Slab {
-  offsetBytes: number;
-  bytes: Uint8Array;
-}
+/** A stretch of the arena in which a stream's bytes are cut into chunks. */
+export type Slab = SharedRegion;
 
 /** Told of every chunk of a stream in order. `id` is 32 bytes that the receiver may keep. */
 export type ChunkSink = (id: Uint8Array, sizeBytes: number) => void;
 
 interface StagingBlock {
-  buffer: SharedArrayBuffer;
-  bytes: Uint8Array;
+  region: SharedRegion;
   fillBytes: number;
   chunkIds: Uint8Array[];
   chunkBytes: number[];
@@ -51,9 +47,11 @@ export class ChunkIngest {
   readonly #packs: PackWriter;
   readonly #level: number;
   readonly #context: OperationContext;
-  readonly #memory: SharedArrayBuffer;
+  readonly #arena: SharedArena;
+  /** Two buffers for the reader of the source: from them, bytes reach their slab the fast way. */
+  readonly windows: readonly Uint8Array[];
   readonly #freeSlabs: Slab[] = [];
-  readonly #freeStaging: SharedArrayBuffer[] = [];
+  readonly #freeStaging: SharedRegion[] = [];
   readonly #staging = new Map<BlockKind, StagingBlock>();
   #hashed: Promise<void> = Promise.resolve();
   #packed: Promise<void> = Promise.resolve();
@@ -78,13 +76,20 @@ export class ChunkIngest {
     this.#level = parts.level;
     this.#context = parts.context;
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
-    const memory = createChunkMemory(CHUNK_MEMORY_RESERVED_BYTES + SLABS * slabBytes);
-    this.#memory = memory.buffer as unknown as SharedArrayBuffer;
-    this.chunker = createChunker(parts.chunker, memory);
-    for (let i = 0; i < SLABS; i++) {
-      const offsetBytes = CHUNK_MEMORY_RESERVED_BYTES + i * slabBytes;
-      this.#freeSlabs.push({ offsetBytes, bytes: new Uint8Array(this.#memory, offsetBytes, slabBytes) });
-    }
+    const slack = 64 * (SLABS + STAGING_REGIONS + WINDOWS);
+    this.#arena = new SharedArena(
+      SLABS * slabBytes + STAGING_REGIONS * BLOCK_TARGET_BYTES + WINDOWS * WINDOW_BYTES + slack,
+    );
+    this.chunker = this.#arena.createChunker(parts.chunker);
+    this.windows = Array.from({ length: WINDOWS }, () => this.#arena.allocate(WINDOW_BYTES)!.bytes);
+    for (let i = 0; i < SLABS; i++) this.#freeSlabs.push(this.#arena.allocate(slabBytes)!);
+    for (let i = 0; i < STAGING_REGIONS; i++)
+      this.#freeStaging.push(this.#arena.allocate(BLOCK_TARGET_BYTES)!);
+  }
+
+  /** Copies `bytes` into a slab from `at` on. */
+  copyIntoSlab(slab: Slab, at: number, bytes: Uint8Array): void {
+    this.#arena.copy(slab.bytes, at, bytes);
   }
 
   /** Waits for a free slab; this is where a fast source is held back. */
@@ -110,7 +115,7 @@ export class ChunkIngest {
 
   /** Hands over a slab whose chunks end at `ends` (from its start). It is not the caller's any more. */
   submit(slab: Slab, ends: Uint32Array, kind: BlockKind, sink: ChunkSink): void {
-    const hashing = this.#workers.hashChunks(this.#memory, slab.offsetBytes, ends);
+    const hashing = this.#workers.hashChunks(slab, ends);
     hashing.catch(() => {});
     this.#hashed = this.#hashed.then(async () => {
       try {
@@ -169,7 +174,7 @@ export class ChunkIngest {
     if (!this.#table.add(id, 0, place)) return;
     this.newPlainBytes += bytes.length;
     let block = this.#staging.get(kind);
-    if (block && block.fillBytes + bytes.length > block.bytes.length) {
+    if (block && block.fillBytes + bytes.length > block.region.bytes.length) {
       this.#seal(kind);
       block = undefined;
     }
@@ -177,18 +182,16 @@ export class ChunkIngest {
       block = this.#newStaging(bytes.length);
       this.#staging.set(kind, block);
     }
-    block.bytes.set(bytes, block.fillBytes);
+    this.#arena.copy(block.region.bytes, block.fillBytes, bytes);
     block.fillBytes += bytes.length;
     block.chunkIds.push(id);
     block.chunkBytes.push(bytes.length);
   }
 
   #newStaging(minimumBytes: number): StagingBlock {
-    const buffer =
-      minimumBytes > BLOCK_TARGET_BYTES
-        ? new SharedArrayBuffer(minimumBytes)
-        : (this.#freeStaging.pop() ?? new SharedArrayBuffer(BLOCK_TARGET_BYTES));
-    return { buffer, bytes: new Uint8Array(buffer), fillBytes: 0, chunkIds: [], chunkBytes: [] };
+    const free = minimumBytes > BLOCK_TARGET_BYTES ? undefined : this.#freeStaging.pop();
+    const region = free ?? loneRegion(Math.max(minimumBytes, BLOCK_TARGET_BYTES));
+    return { region, fillBytes: 0, chunkIds: [], chunkBytes: [] };
   }
 
   #seal(kind: BlockKind): void {
@@ -196,12 +199,11 @@ export class ChunkIngest {
     if (!block) return;
     this.#staging.delete(kind);
     this.#openBlocks++;
-    const compressing = this.#workers.compress(block.buffer, block.fillBytes, this.#level);
+    const compressing = this.#workers.compress(block.region, block.fillBytes, this.#level);
     compressing.catch(() => {});
     this.#packed = this.#packed.then(async () => {
       try {
         const { stored, codec, xxh64 } = await compressing;
-        if (block.buffer.byteLength === BLOCK_TARGET_BYTES) this.#freeStaging.push(block.buffer);
         if (this.#failure === undefined) {
           const { fillBytes: plainBytes, chunkIds, chunkBytes } = block;
           await this.#packs.add({ stored, codec, xxh64, kind, plainBytes, chunkIds, chunkBytes });
@@ -209,6 +211,7 @@ export class ChunkIngest {
       } catch (error) {
         this.#fail(error);
       }
+      if (block.region.bytes.length === BLOCK_TARGET_BYTES) this.#freeStaging.push(block.region);
       this.#openBlocks--;
       this.#notify();
     });

@@ -60,7 +60,11 @@ export class StreamWriter {
     if (!slab) return 0;
     const taken = Math.min(bytes.length, slab.bytes.length - this.#fillBytes);
     if (taken === 0) return 0;
-    slab.bytes.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), this.#fillBytes);
+    this.#ingest.copyIntoSlab(
+      slab,
+      this.#fillBytes,
+      taken === bytes.length ? bytes : bytes.subarray(0, taken),
+    );
     this.#fillBytes += taken;
     for (;;) {
       const length = this.#fillBytes - this.#chunkStart;
@@ -88,7 +92,7 @@ export class StreamWriter {
     const old = this.#slab;
     const next = await this.#ingest.takeSlab();
     const restBytes = this.#fillBytes - this.#chunkStart;
-    if (old) next.bytes.set(old.bytes.subarray(this.#chunkStart, this.#fillBytes));
+    if (old) this.#ingest.copyIntoSlab(next, 0, old.bytes.subarray(this.#chunkStart, this.#fillBytes));
     this.#submit();
     this.#slab = next;
     this.#fillBytes = restBytes;

@@ -16,7 +16,7 @@ import { DurableFile } from './durable-file.js';
 import { type FileSystem, readFully } from './file-system.js';
 import type { PoolLayout } from './pool-layout.js';
 
-/** A compressed block ready for a pack. `stored` belongs to the pack writer from then on. */
+/** A compressed block ready for a pack. `stored` is the caller's again when `add` has resolved. */
 export interface BlockToWrite {
   stored: Uint8Array;
   plainBytes: number;
@@ -33,13 +33,17 @@ export interface WrittenPack {
   sizeBytes: number;
 }
 
-/** Writes packs one after the other, each closed when it has reached the target size. */
+/**
+ * Writes packs one after the other, each closed when it has reached the target size. A closed pack is made
+ * durable while the next one is being filled; `finishPack` waits for all of them.
+ */
 export class PackWriter {
   readonly #fs: FileSystem;
   readonly #layout: PoolLayout;
   readonly #targetBytes: number;
   readonly written: WrittenPack[] = [];
   #file: DurableFile | null = null;
+  #committing: Promise<void> = Promise.resolve();
   #blocks: BlockEntry[] = [];
   #chunkIds: Uint8Array[] = [];
   #chunkBytes: number[] = [];
@@ -73,24 +77,35 @@ export class PackWriter {
     this.#chunkIds.push(...block.chunkIds);
     this.#chunkBytes.push(...block.chunkBytes);
     await this.#file.write(block.stored);
-    if (this.#file.sizeBytes >= this.#targetBytes) await this.finishPack();
+    if (this.#file.sizeBytes >= this.#targetBytes) await this.#closePack();
   }
 
-  /** Ends the pack in the making, if there is one: from here on its chunks are safe. */
+  /** Ends the pack in the making, if there is one. When it resolves, every chunk added is safe. */
   async finishPack(): Promise<void> {
+    await this.#closePack();
+    await this.#committing;
+  }
+
+  /** Waits for the pack before to be durable, so that a slow disk holds the writer back, and starts on this one. */
+  async #closePack(): Promise<void> {
     const file = this.#file;
     if (!file) return;
     await file.write(encodePackFooter(this.#blocks, this.#chunkIds, this.#chunkBytes, file.sizeBytes));
-    const name = await file.commit(this.#layout.packsDirectory);
-    this.written.push({ name, sizeBytes: file.sizeBytes });
+    await this.#committing;
     this.#file = null;
     this.#blocks = [];
     this.#chunkIds = [];
     this.#chunkBytes = [];
+    this.#committing = file.commit(this.#layout.packsDirectory).then((name) => {
+      this.written.push({ name, sizeBytes: file.sizeBytes });
+    });
+    // Reported by whoever waits for it next.
+    this.#committing.catch(() => {});
   }
 
   /** Drops the pack in the making. Never throws. */
   async abort(): Promise<void> {
+    await this.#committing.catch(() => {});
     await this.#file?.abort();
     this.#file = null;
   }

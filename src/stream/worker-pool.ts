@@ -1,5 +1,8 @@
 import { Worker } from 'node:worker_threads';
 
+/** Workers keep their bytes outside the heap; a small young generation saves tens of MB a thread. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
+
 interface Pending {
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
@@ -62,7 +65,10 @@ export class WorkerPool<Job extends { type: string }> {
   }
 
   #start(): Member {
-    const member: Member = { worker: new Worker(this.#module), pending: new Map() };
+    const member: Member = {
+      worker: new Worker(this.#module, { resourceLimits: RESOURCE_LIMITS }),
+      pending: new Map(),
+    };
     member.worker.on('message', (answer: WorkerAnswer) => {
       const pending = member.pending.get(answer.id);
       member.pending.delete(answer.id);

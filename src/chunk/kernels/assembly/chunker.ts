@@ -141,3 +141,8 @@ export function findCut(
   }
   return length >= maxBytes ? maxBytes : 0;
 }
+
+/** Moves bytes inside the memory; the ranges may overlap. */
+export function copyBytes(target: usize, source: usize, count: usize): void {
+  memory.copy(target, source, count);
+}
