@@ -162,6 +162,7 @@ function writeBlobRef(out: Buffer, at: number, ref: BlobRef): void {
 }
 
 function readBlobRef(view: Buffer, at: number, where: string): BlobRef {
+  checkReserved(view, at + 40, 8, where);
   return {
     digestHex: view.toString('hex', at, at + 32),
     sizeBytes: readSize(view, at + 32, where),
@@ -177,9 +178,8 @@ function readSize(view: Buffer, at: number, where: string): number {
 
 /** A version that gives reserved bytes a meaning announces itself elsewhere (docs/format.md, "Growth"). */
 function checkReserved(view: Buffer, at: number, byteCount: number, where: string): void {
-  if (view.readUIntLE(at, Math.min(byteCount, 6)) !== 0 || (byteCount > 6 && view[at + 6] !== 0)) {
-    throw damagedRecipe(where, `reserved bytes at ${at} are set`);
-  }
+  if (view.subarray(at, at + byteCount).every((byte) => byte === 0)) return;
+  throw damagedRecipe(where, `reserved bytes at ${at} are set`);
 }
 
 function damagedRecipe(where: string, reason: string): DbupError {
