@@ -25,3 +25,15 @@ export async function appendSnapshot(
   const id = await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, bytes);
   return { id, sizeBytes: bytes.length, snapshot };
 }
+
+/** True when two snapshots give back the same image and the same archive. */
+export function isSameImage(
+  a: Pick<Snapshot, 'imageId' | 'root' | 'archive'>,
+  b: Pick<Snapshot, 'imageId' | 'root' | 'archive'>,
+): boolean {
+  return (
+    a.imageId === b.imageId &&
+    a.root?.digest === b.root?.digest &&
+    a.archive?.recipeId === b.archive?.recipeId
+  );
+}

@@ -1,7 +1,11 @@
-import type { OperationContext } from '../core/context.js';
+import type { SnapshotRecord } from '../catalog/catalog.js';
+import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
+import { looksLikeImageId, parseVersionAddress } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
-import type { KeepRules } from './retention.js';
-import type { VersionSummary } from './version-summary.js';
+import { applyKeepRules, type KeepRules, matchesReference, validateKeepRules } from './retention.js';
+import { summariseVersion, type VersionSummary } from './version-summary.js';
+import { resolveVersion, versionsByReference } from './versions.js';
 
 export interface RemovalRequest {
   /**
@@ -23,15 +27,109 @@ export interface RemovalPlan {
  * Says what a removal would remove. @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID,
  * USAGE when nothing is named, or rules would keep nothing
  */
-export declare function planRemoval(
+export async function planRemoval(
   pool: Pool,
   request: RemovalRequest,
-  context: OperationContext,
-): Promise<RemovalPlan>;
+  _context: OperationContext,
+): Promise<RemovalPlan> {
+  const { addresses, keep } = request;
+  if (keep) validateKeepRules(keep);
+  else if (addresses.length === 0) {
+    throw new DbupError('USAGE', 'nothing is named to remove', {
+      hint: 'Name a reference or a version, or give --keep-… rules.',
+    });
+  }
+  const { records } = await pool.catalog.snapshots();
+  return keep ? planByRules(records, addresses, keep) : planByName(records, addresses);
+}
 
-/** Forgets the versions of a plan. Their content stays until `gc`. The pool must be open for appending. */
-export declare function executeRemoval(
+/**
+ * Forgets the versions of a plan. Their content stays until `gc`. The pool must be open for appending. When it
+ * throws, some may be gone; a version that is gone already is no error.
+ * @returns how many this call removed
+ */
+export async function executeRemoval(
   pool: Pool,
   plan: RemovalPlan,
   context: OperationContext,
-): Promise<{ removed: number }>;
+): Promise<{ removed: number }> {
+  const { fs, layout } = pool;
+  let removed = 0;
+  try {
+    // The oldest first: an interrupted removal must not make an older version current.
+    for (const { snapshotId } of [...plan.remove].reverse()) {
+      throwIfInterrupted(context.signal);
+      try {
+        await fs.unlink(layout.snapshotPath(snapshotId));
+        removed++;
+      } catch (error) {
+        if (!isSystemError(error, 'ENOENT')) throw error;
+      }
+    }
+    if (plan.remove.length > 0) await fs.syncDirectory(layout.snapshotsDirectory);
+  } catch (error) {
+    throw toDbupError(error, `removing snapshots of the pool ${layout.directory}`);
+  }
+  return { removed };
+}
+
+function planByRules(
+  records: readonly SnapshotRecord[],
+  addresses: readonly string[],
+  rules: KeepRules,
+): RemovalPlan {
+  const wanted = addresses.map((address) => bareReference(records, address));
+  const plan: RemovalPlan = { keep: [], remove: [] };
+  for (const [reference, versions] of versionsByReference(records)) {
+    if (wanted.length > 0 && !wanted.includes(reference)) continue;
+    if (!matchesReference(reference, rules.references)) continue;
+    const reasons = applyKeepRules(
+      versions.map(({ snapshot }) => snapshot.createdAt),
+      rules,
+    );
+    versions.forEach((record, back) => {
+      const version = summariseVersion(record, back);
+      if (reasons[back]!.length > 0) plan.keep.push({ version, reasons: reasons[back]! });
+      else plan.remove.push(version);
+    });
+  }
+  return plan;
+}
+
+function bareReference(records: readonly SnapshotRecord[], address: string): string {
+  if (/[~@]/.test(address)) {
+    throw new DbupError('USAGE', `${address} is one version, which rules cannot be applied to`, {
+      hint: 'With --keep-… rules name references, such as app:1.0; or name the version without rules.',
+    });
+  }
+  return resolveVersion(records, address).snapshot.reference;
+}
+
+function planByName(records: readonly SnapshotRecord[], addresses: readonly string[]): RemovalPlan {
+  const chosen = new Set<string>();
+  const concerned = new Set<string>();
+  const versions = versionsByReference(records);
+  for (const address of addresses) {
+    const record = resolveVersion(records, address);
+    const { reference } = record.snapshot;
+    concerned.add(reference);
+    if (!namesReference(address, versions)) chosen.add(record.id);
+    else for (const { id } of versions.get(reference)!) chosen.add(id);
+  }
+  const plan: RemovalPlan = { keep: [], remove: [] };
+  for (const reference of concerned) {
+    versions.get(reference)!.forEach((record, back) => {
+      const version = summariseVersion(record, back);
+      if (chosen.has(record.id)) plan.remove.push(version);
+      else plan.keep.push({ version, reasons: [] });
+    });
+  }
+  return plan;
+}
+
+/** True for a bare reference: `app:1.0~0` and an image id name one version. */
+function namesReference(address: string, versions: ReadonlyMap<string, readonly SnapshotRecord[]>): boolean {
+  const { reference, select } = parseVersionAddress(address);
+  if (select.kind !== 'current' || address.includes('~')) return false;
+  return versions.has(reference!) || !looksLikeImageId(address);
+}

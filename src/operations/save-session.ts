@@ -1,22 +1,21 @@
-import { hostname } from 'node:os';
 import type { SnapshotRecord } from '../catalog/catalog.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
-import { encodeSnapshot, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
+import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import type { Pool } from '../pool/pool.js';
-import { writeDurably } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
+import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import type { FoundImage } from './interpret-archive.js';
 import { versionsByReference } from './versions.js';
 
 /** Small enough that a lost connection costs little, large enough that a pool has few files. */
-const PACK_TARGET_BYTES = 32 * 1024 * 1024;
+export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_LEVEL = 3;
 
 /** What one image's save came to. */
@@ -199,15 +198,8 @@ export class SaveSession {
   }): Promise<SavedImage> {
     const { reference, source, image, archive, stats } = parts;
     const current = this.current(reference);
-    const same =
-      current !== undefined &&
-      current.snapshot.imageId === image.imageId &&
-      current.snapshot.root?.digest === image.root?.digest &&
-      current.snapshot.archive?.recipeId === archive?.recipeId;
-    const snapshot: Snapshot = {
+    const contents = {
       reference,
-      createdAt: this.#nextTime(current),
-      host: hostname(),
       source,
       imageId: image.imageId,
       ...(image.root && { root: image.root }),
@@ -217,32 +209,23 @@ export class SaveSession {
       ...(archive && { archive }),
       stats,
     };
-    const bytes = encodeSnapshot(snapshot);
-    const { fs, layout } = this.pool;
-    const id = same
-      ? current.id
-      : await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, bytes);
-    if (!same) this.#records.push({ id, sizeBytes: bytes.length, snapshot });
+    const same = current !== undefined && isSameImage(current.snapshot, contents);
+    const record = same ? current : await appendSnapshot(this.pool, contents, current, this.context);
+    if (!same) this.#records.push(record);
     const layerCount = image.images.reduce((sum, { layers }) => sum + layers.length, 0);
     return {
       reference,
-      snapshotId: id,
+      snapshotId: record.id,
       imageId: image.imageId,
       platforms: image.images.map(({ platform }) => platform),
       imageBytes: stats.imageBytes,
-      newBytes: stats.newBytes + (same ? 0 : bytes.length),
+      newBytes: stats.newBytes + (same ? 0 : record.sizeBytes),
       newPlainBytes: stats.newPlainBytes,
       layersExact: layerCount,
       layerCount,
       alreadySaved: same,
       absent: image.absent,
     };
-  }
-
-  /** Never earlier than the version it follows, whatever the clock says: the order of versions is the order of saves. */
-  #nextTime(current: SnapshotRecord | undefined): string {
-    const after = current ? Date.parse(current.snapshot.createdAt) + 1 : 0;
-    return new Date(Math.max(this.context.now(), after)).toISOString();
   }
 }
 

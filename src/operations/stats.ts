@@ -1,5 +1,14 @@
-import type { OperationContext } from '../core/context.js';
+import type { SnapshotRecord } from '../catalog/catalog.js';
+import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import { BLOCK_KIND } from '../format/pack.js';
+import { BlockCache } from '../pool/block-cache.js';
+import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
+import { PoolUse } from '../pool/pool-use.js';
+import { Reachability } from '../pool/reachability.js';
+import { summariseAmong } from './version-summary.js';
+import { resolveVersion } from './versions.js';
 
 export interface KindBytes {
   storedBytes: number;
@@ -11,17 +20,17 @@ export interface PoolStats {
   references: number;
   packs: number;
   packBytes: number;
+  chunks: number;
   /** Plain bytes of all chunks, each counted once. */
   plainBytes: number;
-  chunks: number;
   /** Sum of all versions as their sources handed them over. */
   imageBytesTotal: number;
-  /** imageBytesTotal / plainBytes. */
+  /** `imageBytesTotal` by `plainBytes`; 0 for an empty pool. */
   dedupRatio: number;
-  /** plainBytes / packBytes. */
+  /** `plainBytes` by `packBytes`; 0 for an empty pool. */
   compressionRatio: number;
   byKind: { data: KindBytes; skeleton: KindBytes; recipe: KindBytes; footerBytes: number };
-  /** Stored bytes that no snapshot needs; null when that cannot be known (damage). */
+  /** Stored bytes that no snapshot needs, estimated; null when that cannot be known (damage, missing lists). */
   garbageBytes: number | null;
   /** null when it is only in memory. */
   catalogPath: string | null;
@@ -31,8 +40,9 @@ export interface VersionStats {
   address: string;
   snapshotId: string;
   imageBytes: number;
+  /** Plain bytes of its chunks, each counted once. */
   plainBytes: number;
-  /** Stored bytes it needs. */
+  /** Stored bytes it needs, estimated. */
   storedBytes: number;
   /** Stored bytes no other version needs: what `rm` of it and `gc` would free. */
   uniqueBytes: number;
@@ -45,9 +55,112 @@ export interface StatsResult {
   version?: VersionStats;
 }
 
-/** Measures a pool, or also one version of it. @throws DbupError SNAPSHOT_NOT_FOUND, POOL_DAMAGED */
-export declare function stats(
+/**
+ * Measures a pool and, with an address, one version of it.
+ * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, POOL_DAMAGED when a version's needs cannot be read
+ */
+export async function stats(
   pool: Pool,
   address: string | undefined,
   context: OperationContext,
-): Promise<StatsResult>;
+): Promise<StatsResult> {
+  const { records } = await pool.catalog.snapshots();
+  const chosen = address === undefined ? undefined : resolveVersion(records, address);
+  const chunks = await openChunkCatalog(pool.catalog);
+  const cache = new BlockCache(pool.layout, chunks, pool.workers);
+  const others = new Reachability(cache, chunks, context.signal);
+  const readable = await addAll(
+    others,
+    records.filter((record) => record !== chosen),
+    context,
+  );
+  if (!chosen) return { pool: measurePool(pool, records, chunks, readable ? others : null) };
+  const own = new Reachability(cache, chunks, context.signal);
+  await own.addSnapshot(chosen.snapshot);
+  const needed = new PoolUse(chunks, (entry) => own.has(entry));
+  const unique = new PoolUse(chunks, (entry) => own.has(entry) && !others.has(entry));
+  const storedBytes = needed.storedBytes;
+  const uniqueBytes = unique.storedBytes;
+  const all = { has: (entry: number): boolean => own.has(entry) || others.has(entry) };
+  return {
+    pool: measurePool(pool, records, chunks, readable && own.missingNodes === 0 ? all : null),
+    version: {
+      address: summariseAmong(records, chosen).address,
+      snapshotId: chosen.id,
+      imageBytes: chosen.snapshot.stats.imageBytes,
+      plainBytes: needed.plainBytes,
+      storedBytes,
+      uniqueBytes,
+      sharedBytes: storedBytes - uniqueBytes,
+      missingChunks: own.missing.count,
+    },
+  };
+}
+
+/** @returns false when what some need cannot be known */
+async function addAll(
+  reach: Reachability,
+  records: readonly SnapshotRecord[],
+  context: OperationContext,
+): Promise<boolean> {
+  let readable = true;
+  for (const { snapshot } of records) {
+    throwIfInterrupted(context.signal);
+    try {
+      await reach.addSnapshot(snapshot);
+    } catch (error) {
+      if (!(error instanceof DbupError) || error.code !== 'POOL_DAMAGED') throw error;
+      readable = false;
+    }
+  }
+  return readable && reach.missingNodes === 0;
+}
+
+function measurePool(
+  pool: Pool,
+  records: readonly SnapshotRecord[],
+  chunks: ChunkCatalog,
+  live: { has(entry: number): boolean } | null,
+): PoolStats {
+  const { table, packs } = chunks;
+  let plainBytes = 0;
+  for (let entry = 0; entry < table.count; entry++) plainBytes += table.sizeBytes(entry);
+  const packBytes = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const imageBytesTotal = records.reduce((sum, { snapshot }) => sum + snapshot.stats.imageBytes, 0);
+  return {
+    snapshots: records.length,
+    references: new Set(records.map(({ snapshot }) => snapshot.reference)).size,
+    packs: packs.length,
+    packBytes,
+    chunks: table.count,
+    plainBytes,
+    imageBytesTotal,
+    dedupRatio: plainBytes === 0 ? 0 : imageBytesTotal / plainBytes,
+    compressionRatio: packBytes === 0 ? 0 : plainBytes / packBytes,
+    byKind: measureKinds(chunks, packBytes),
+    garbageBytes: live && packBytes - new PoolUse(chunks, (entry) => live.has(entry)).storedBytes,
+    catalogPath: pool.catalog.path,
+  };
+}
+
+/** All blocks as they are stored, doubles included; what is not a block is footers and frames. */
+function measureKinds({ packs }: ChunkCatalog, packBytes: number): PoolStats['byKind'] {
+  const kinds = new Map<number, KindBytes>();
+  let footerBytes = packBytes;
+  for (const { footer } of packs) {
+    for (const { kind, storedBytes, plainBytes } of footer.blocks) {
+      const bytes = kinds.get(kind) ?? { storedBytes: 0, plainBytes: 0 };
+      kinds.set(kind, bytes);
+      bytes.storedBytes += storedBytes;
+      bytes.plainBytes += plainBytes;
+      footerBytes -= storedBytes;
+    }
+  }
+  const of = (kind: number): KindBytes => kinds.get(kind) ?? { storedBytes: 0, plainBytes: 0 };
+  return {
+    data: of(BLOCK_KIND.data),
+    skeleton: of(BLOCK_KIND.skeleton),
+    recipe: of(BLOCK_KIND.recipe),
+    footerBytes,
+  };
+}

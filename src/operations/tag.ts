@@ -1,7 +1,7 @@
 import type { OperationContext } from '../core/context.js';
 import { parseReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
-import { appendSnapshot } from './append-snapshot.js';
+import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
 
@@ -24,11 +24,7 @@ export async function tagVersion(
   const { records } = await pool.catalog.snapshots();
   const { snapshot } = resolveVersion(records, address);
   const current = versionsByReference(records).get(reference)?.[0];
-  const same =
-    current !== undefined &&
-    current.snapshot.imageId === snapshot.imageId &&
-    current.snapshot.root?.digest === snapshot.root?.digest &&
-    current.snapshot.archive?.recipeId === snapshot.archive?.recipeId;
+  const same = current !== undefined && isSameImage(current.snapshot, snapshot);
   if (same) return { ...summariseAmong(records, current), alreadyTagged: true };
   const { rollbackOf: _, ...rest } = snapshot;
   const stats = { ...snapshot.stats, newBytes: 0, newPlainBytes: 0 };

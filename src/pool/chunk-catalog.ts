@@ -12,6 +12,11 @@ export interface ChunkCatalog {
 /** Reads the footers of all packs into one table. */
 export async function openChunkCatalog(catalog: Catalog): Promise<ChunkCatalog> {
   const { records, unusable } = await catalog.packs();
+  return buildChunkCatalog(records, unusable);
+}
+
+/** Puts the chunks of packs into one table; `records` is sorted in place. */
+export function buildChunkCatalog(records: PackRecord[], unusable: UnusableFile[]): ChunkCatalog {
   // The same order everywhere: which copy of a twice-stored chunk is used must not depend on the file system.
   const packs = records.sort((a, b) => (a.name < b.name ? -1 : 1));
   const table = new ChunkTable(packs.reduce((sum, { footer }) => sum + footer.chunkCount, 0));
