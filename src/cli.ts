@@ -1,2 +1,12 @@
 #!/usr/bin/env node
-process.exitCode = 0;
+import { main } from './commands/program.js';
+import { Output } from './ui/output.js';
+
+const output = new Output(process.stdout, process.stderr, process.env);
+const code = await main(process.argv.slice(2), output, {
+  on: (signal, listener) => process.on(signal, listener),
+  off: (signal, listener) => process.off(signal, listener),
+  exit: (exitCode) => process.exit(exitCode),
+});
+// Everything written has been handed over. A pipe still open on standard input must not keep the process.
+process.exit(code);

@@ -1,0 +1,67 @@
+import type { GcResult } from '../operations/gc.js';
+import type { GcPlan } from '../operations/gc-plan.js';
+import { formatBytes, formatCount } from '../ui/format-units.js';
+import { renderFields } from '../ui/table.js';
+import { defineCommand, type Outcome } from './command.js';
+
+interface GcFlags {
+  dryRun?: boolean;
+}
+
+export const gcCommand = defineCommand<GcFlags, { dryRun: boolean }>({
+  name: 'gc',
+  summary: 'free the space of what no version needs',
+  details: [
+    'Removes packs that nothing needs, and rewrites those of which enough is garbage: what is rewritten travels',
+    'again with the next sync, so little garbage is left where it is. Needs the pool for itself while it runs.',
+  ].join('\n'),
+  options: [{ flags: '-n, --dry-run', does: 'print the plan, and change nothing' }],
+  examples: [
+    { command: 'dbup gc --dry-run', does: 'what would be freed and what rewritten' },
+    { command: 'dbup gc', does: 'do it' },
+    { command: 'dbup gc --lock-wait 600', does: 'wait up to ten minutes for others to finish' },
+  ],
+  access: 'exclusive',
+  changesNothing: ({ dryRun }) => dryRun,
+  parse: (_args, { dryRun = false }) => ({ dryRun }),
+  async run({ dryRun }, { pool, context }): Promise<Outcome> {
+    const { planGc } = await import('../operations/gc-plan.js');
+    const plan = await planGc(pool, {}, context);
+    for (const { message } of plan.packs.damaged) context.report({ type: 'warning', message });
+    if (dryRun) return { json: { dryRun, plan, result: null }, lines: planLines(plan) };
+    const { executeGc } = await import('../operations/gc.js');
+    const result = await executeGc(pool, plan, context);
+    return { json: { dryRun, plan, result }, lines: resultLines(result, plan) };
+  },
+});
+
+function planLines({ packs, temporaryFiles, ...plan }: GcPlan): string[] {
+  const sum = (list: readonly { sizeBytes: number }[]): string =>
+    formatBytes(list.reduce((total, { sizeBytes }) => total + sizeBytes, 0));
+  return [
+    ...renderFields([
+      ['Needed', formatBytes(plan.liveBytes)],
+      ['Garbage', formatBytes(plan.garbageBytes)],
+      ['Remove', `${formatCount(packs.remove.length, 'pack')}, ${sum(packs.remove)}`],
+      ['Rewrite', `${formatCount(packs.rewrite.length, 'pack')}, ${sum(packs.rewrite)}`],
+      ['Keep', formatCount(packs.keepCount, 'pack')],
+      ['Temporary', `${formatCount(temporaryFiles.count, 'file')}, ${formatBytes(temporaryFiles.bytes)}`],
+    ]),
+    `would free about ${formatBytes(plan.freedBytes)} and write about ${formatBytes(plan.rewrittenBytes)} anew; nothing was changed`,
+  ];
+}
+
+function resultLines(result: GcResult, plan: GcPlan): string[] {
+  const { packsRemoved, packsRewritten, temporaryFilesRemoved } = result;
+  const left = Math.max(0, plan.garbageBytes + plan.temporaryFiles.bytes - result.freedBytes);
+  if (packsRemoved + packsRewritten + temporaryFilesRemoved === 0) {
+    const rest = left > 0 ? `; ${formatBytes(left)} of garbage are not worth a rewrite` : '';
+    return [`nothing to free${rest}`];
+  }
+  const did = [
+    `${formatCount(packsRemoved, 'pack')} removed`,
+    `${packsRewritten} rewritten (${formatBytes(result.writtenBytes)} written)`,
+    ...(temporaryFilesRemoved > 0 ? [`${formatCount(temporaryFilesRemoved, 'temporary file')} removed`] : []),
+  ];
+  return [`freed ${formatBytes(result.freedBytes)}: ${did.join(', ')}`];
+}

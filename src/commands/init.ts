@@ -1,0 +1,21 @@
+import { defineCommand, type Outcome } from './command.js';
+
+export const initCommand = defineCommand<object, null>({
+  name: 'init',
+  summary: 'make an empty pool',
+  details: 'Seldom needed: the first save makes the pool.',
+  examples: [
+    { command: 'dbup init', does: 'at the default place' },
+    { command: 'dbup init --pool /srv/dbup', does: 'in another directory, which is empty or not there' },
+  ],
+  access: 'none',
+  parse: () => null,
+  async run(_request, { settings }): Promise<Outcome> {
+    const { createPool } = await import('../pool/pool.js');
+    const { poolId, createdAt } = await createPool(settings.poolDirectory);
+    return {
+      json: { pool: settings.poolDirectory, poolId, createdAt },
+      lines: [`made an empty pool in ${settings.poolDirectory}`],
+    };
+  },
+});

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { throwIfInterrupted } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import type { OpenPoolOptions, Pool, PoolAccess } from '../pool/pool.js';
+import type { Call } from './command.js';
+
+const LOCK_POLL_MS = 100;
+
+/** Opens the pool of the settings for a command, making it first if the command may. Waits for a pool in use as long as the settings say. */
+export async function openPoolFor(call: Call, access: PoolAccess, createsPool: boolean): Promise<Pool> {
+  const { openOrCreatePool, openPool } = await import('../pool/pool.js');
+  const { settings } = call;
+  const options: OpenPoolOptions = {
+    access,
+    cacheRoot: settings.cacheRoot,
+    ...(settings.threads !== undefined && { threads: settings.threads }),
+  };
+  const open = createsPool ? openOrCreatePool : openPool;
+  return waitForLock(call, () => open(settings.poolDirectory, options));
+}
+
+/** Tries in steps instead of letting SQLite wait, so that an interruption is heard between them. */
+async function waitForLock(call: Call, open: () => Promise<Pool>): Promise<Pool> {
+  const { settings, context } = call;
+  const untilMs = performance.now() + settings.lockWaitMs;
+  for (let told = false; ; told = true) {
+    throwIfInterrupted(context.signal);
+    try {
+      return await open();
+    } catch (error) {
+      const locked = error instanceof DbupError && error.code === 'POOL_LOCKED';
+      if (!locked || performance.now() >= untilMs) throw error;
+      if (!told) context.report({ type: 'note', message: 'the pool is in use; waiting for it' });
+    }
+    // An abort ends the sleep; the check above says so in dbup's words.
+    await sleep(LOCK_POLL_MS, undefined, { signal: context.signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,52 @@
+import { DbupError } from '../core/errors.js';
+
+/** Turns the text of an option or an argument into its value. `what` names it in errors. @throws DbupError USAGE */
+export type ParseValue<T> = (text: string, what: string) => T;
+
+/** A whole number from `minimum` to `maximum`. */
+export function wholeNumber(minimum: number, maximum: number): ParseValue<number> {
+  return (text, what) => {
+    const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= minimum && value <= maximum) return value;
+    throw invalidValue(what, text, `a whole number from ${minimum} to ${maximum}`);
+  };
+}
+
+/** A number of seconds, decimals allowed, as milliseconds. */
+export function secondsToMs(maximumSeconds: number): ParseValue<number> {
+  return (text, what) => {
+    const value = /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+    if (value <= maximumSeconds) return Math.round(value * 1000);
+    throw invalidValue(what, text, `a number of seconds up to ${maximumSeconds}`);
+  };
+}
+
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): ParseValue<T> {
+  return (text, what) => {
+    const word = words.find((known) => known === text);
+    if (word !== undefined) return word;
+    throw invalidValue(what, text, `one of ${words.join(', ')}`);
+  };
+}
+
+/** `true`, `1`, `yes` or the contrary, as environment variables and config files say it. */
+export const yesOrNo: ParseValue<boolean> = (text, what) => {
+  const word = text.toLowerCase();
+  if (['1', 'true', 'yes', 'on'].includes(word)) return true;
+  if (['0', 'false', 'no', 'off'].includes(word)) return false;
+  throw invalidValue(what, text, 'true or false');
+};
+
+/** Any text but none. */
+export const someText: ParseValue<string> = (text, what) => {
+  if (text === '') throw invalidValue(what, text, 'not empty');
+  return text;
+};
+
+/** The error for a value that is not what was asked for. */
+export function invalidValue(what: string, text: string, wanted: string): DbupError {
+  return new DbupError('USAGE', `${what} is ${JSON.stringify(text.slice(0, 100))}, but must be ${wanted}`, {
+    details: { value: text.slice(0, 1000) },
+  });
+}
