@@ -1,22 +1,281 @@
-import type { OperationContext } from '../core/context.js';
-import type { Pool } from '../pool/pool.js';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
+import { Sha256Stream } from '../hash/sha256.js';
+import { BlockWorkers } from '../pool/block-workers.js';
+import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
+import { PackRewriter } from '../pool/pack-rewriter.js';
+import { openPool, type Pool } from '../pool/pool.js';
+import { DurableFile, removeDurably } from '../store/durable-file.js';
+import { PackWriter } from '../store/pack-file.js';
+import { inspectPool, type PoolInspection } from './inspect-pool.js';
+import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
 import type { Finding } from './verify.js';
+
+const COPY_BYTES = 1024 * 1024;
+
+export interface RepairedFile {
+  /** Relative to the pool. */
+  file: string;
+  /**
+   * `replaced`: by the same file of the other pool. `added`: a pack of the other pool with chunks that were missing.
+   * `rewritten`: its good chunks moved to a new pack. `removed`: nothing of it is needed.
+   */
+  action: 'replaced' | 'added' | 'rewritten' | 'removed';
+  sizeBytes: number;
+}
 
 export interface RepairResult {
   findingsBefore: Finding[];
-  /** Files put in place or taken away, relative to the pool. */
-  repaired: { file: string; action: 'replaced' | 'added' | 'rewritten' | 'removed'; sizeBytes: number }[];
+  repaired: RepairedFile[];
   /** What is still wrong. */
   findingsAfter: Finding[];
   damaged: boolean;
   incomplete: boolean;
-  /** Chunks that versions need and neither pool holds. */
+  /** Chunks that versions need and no usable pack holds even now. */
   stillMissing: number;
 }
 
-/** Replaces what is damaged or missing by good copies from another pool. The pool must be open exclusively. */
-export declare function repair(
+/**
+ * Replaces what is damaged or missing by good copies from another pool, which need not be whole itself. Each
+ * file is hashed while it is copied and appears only if it is what its name says. A damaged pack that the other
+ * pool has not is taken apart once all its needed chunks are somewhere else. The pool must be open exclusively;
+ * all of it is read before and after. Ended at any point it leaves a pool that is no worse.
+ * @throws DbupError USAGE when both are the same pool, NO_POOL and others for the other pool, DISK_FULL
+ */
+export async function repair(
   pool: Pool,
   otherPoolDirectory: string,
   context: OperationContext,
-): Promise<RepairResult>;
+): Promise<RepairResult> {
+  await refuseSame(pool, otherPoolDirectory);
+  const other = await openPool(otherPoolDirectory, { access: 'read', cacheRoot: null });
+  try {
+    return await repairFrom(pool, other, context);
+  } catch (error) {
+    throw toDbupError(error, `repairing the pool ${pool.layout.directory}`);
+  } finally {
+    await other.close();
+  }
+}
+
+async function refuseSame(pool: Pool, otherPoolDirectory: string): Promise<void> {
+  const same = await realpath(otherPoolDirectory).then(
+    (path) => path === pool.layout.directory,
+    () => false,
+  );
+  if (!same) return;
+  throw new DbupError('USAGE', `${otherPoolDirectory} is the pool to be repaired itself`, {
+    hint: 'Name another copy of it.',
+  });
+}
+
+async function repairFrom(pool: Pool, other: Pool, context: OperationContext): Promise<RepairResult> {
+  const otherChunks = await openChunkCatalog(other.catalog);
+  const repaired: RepairedFile[] = [];
+  const tried = new Set<string>();
+  let findingsBefore: Finding[] | null = null;
+  // What is restored may name more that is missing; every round but the last puts some file in place.
+  for (;;) {
+    // Threads keep files open: fresh ones see what has been replaced.
+    const workers = new BlockWorkers(pool.workers.threads);
+    try {
+      const options = { readData: true, seed: 0 };
+      const inspection = await inspectPool(pool, workers, options, context);
+      const { findings, trace } = inspection;
+      findingsBefore ??= findings;
+      const round = new RepairRound(pool, other, otherChunks, inspection, workers, tried, context);
+      const files = findings.some(({ severity }) => severity !== 'note') ? await round.run() : [];
+      repaired.push(...files);
+      if (files.length > 0) continue;
+      // A row of the catalog may describe a file that has been replaced since.
+      pool.catalog.reset();
+      return {
+        findingsBefore,
+        repaired,
+        findingsAfter: findings,
+        damaged: findings.some(({ severity }) => severity === 'damage'),
+        incomplete: findings.some(({ severity }) => severity === 'incomplete'),
+        stillMissing: trace.missing.count,
+      };
+    } finally {
+      await workers.close();
+    }
+  }
+}
+
+/** What can be done about one inspection's findings. */
+class RepairRound {
+  readonly #pool: Pool;
+  readonly #other: Pool;
+  readonly #otherChunks: ChunkCatalog;
+  readonly #inspection: PoolInspection;
+  readonly #workers: BlockWorkers;
+  /** Files that were copied or could not be: what is still wrong with one is not mended by copying it again. */
+  readonly #tried: Set<string>;
+  readonly #context: OperationContext;
+  readonly #done: RepairedFile[] = [];
+
+  constructor(
+    pool: Pool,
+    other: Pool,
+    otherChunks: ChunkCatalog,
+    inspection: PoolInspection,
+    workers: BlockWorkers,
+    tried: Set<string>,
+    context: OperationContext,
+  ) {
+    this.#pool = pool;
+    this.#other = other;
+    this.#otherChunks = otherChunks;
+    this.#inspection = inspection;
+    this.#workers = workers;
+    this.#tried = tried;
+    this.#context = context;
+  }
+
+  async run(): Promise<RepairedFile[]> {
+    const { findings, damagedSnapshots } = this.#inspection;
+    for (const name of damagedSnapshots) await this.#copy('snapshots', name, 'replaced');
+    const packs = new Set<string>();
+    for (const { severity, file } of findings)
+      if (severity === 'damage' && file?.startsWith('packs/')) packs.add(file.slice('packs/'.length));
+    const unreplaced: string[] = [];
+    for (const name of packs) if (!(await this.#copy('packs', name, 'replaced'))) unreplaced.push(name);
+    await this.#addPacks(new Set(unreplaced));
+    // What was copied changes what is needed and what is good: the next round takes packs apart.
+    if (this.#done.length > 0) return this.#done;
+    for (const name of unreplaced) await this.#takeApart(name);
+    return this.#done;
+  }
+
+  /** Copies a file of the other pool, if it is what its name says. */
+  async #copy(
+    directory: 'packs' | 'snapshots',
+    name: string,
+    action: RepairedFile['action'],
+  ): Promise<boolean> {
+    const file = join(directory, name);
+    if (this.#tried.has(file)) return false;
+    this.#tried.add(file);
+    const { fs, layout } = this.#other;
+    const info = await fs.info(join(layout.directory, file));
+    const own = await this.#pool.fs.info(join(this.#pool.layout.directory, file));
+    if (!info?.isFile || own?.isDirectory) return false;
+    const sizeBytes = await this.#copyChecked(file, directory, name);
+    if (sizeBytes === null) return false;
+    this.#done.push({ file, action, sizeBytes });
+    return true;
+  }
+
+  async #copyChecked(file: string, directory: string, name: string): Promise<number | null> {
+    const { fs, layout } = this.#pool;
+    const source = await this.#other.fs.openRead(join(this.#other.layout.directory, file));
+    try {
+      const copy = await DurableFile.create(fs, layout.temporaryDirectory);
+      try {
+        const sha256 = new Sha256Stream();
+        const buffer = new Uint8Array(COPY_BYTES);
+        for (;;) {
+          throwIfInterrupted(this.#context.signal);
+          const count = await source.read(buffer, copy.sizeBytes);
+          if (count === 0) break;
+          sha256.update(buffer.subarray(0, count));
+          await copy.write(buffer.subarray(0, count));
+        }
+        if (sha256.hex() !== name) return null;
+        await copy.commit(join(layout.directory, directory));
+        return copy.sizeBytes;
+      } finally {
+        await copy.abort();
+      }
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Fetches packs that hold missing chunks, or chunks of damaged packs that could not be replaced. */
+  async #addPacks(unreplaced: ReadonlySet<string>): Promise<void> {
+    const { trace, reading, chunks } = this.#inspection;
+    const { table, packs } = this.#otherChunks;
+    const wanted = new Set<string>();
+    const want = (id: Uint8Array): void => {
+      const entry = table.find(id);
+      if (entry >= 0) wanted.add(packs[table.packIndex(entry)]!.name);
+    };
+    for (let entry = 0; entry < trace.missing.count; entry++) want(trace.missing.id(entry));
+    for (const fault of [...reading.faults.map((found) => found.fault), ...trace.found])
+      if (unreplaced.has(fault.pack)) for (const id of fault.chunks) want(Buffer.from(id, 'hex'));
+    const here = new Set([...chunks.packs, ...chunks.unusablePacks].map(({ name }) => name));
+    for (const name of wanted) if (!here.has(name)) await this.#copy('packs', name, 'added');
+  }
+
+  /** Moves the good chunks of a damaged pack to a new one when nothing that is needed would be lost with the rest. */
+  async #takeApart(name: string): Promise<void> {
+    const { chunks, trace, needsKnown } = this.#inspection;
+    const packIndex = chunks.packs.findIndex((pack) => pack.name === name);
+    if (packIndex < 0) {
+      // Its footer cannot be read. If everything that is needed is elsewhere, so is what it held of that.
+      if (needsKnown && trace.missing.count === 0) await this.#remove(name, 'removed');
+      return;
+    }
+    if (trace.found.some(({ kind, pack }) => kind === 'recipe-damaged' && pack === name)) return;
+    if (!this.#allGoodElsewhere(packIndex)) return;
+    const { fs, layout } = this.#pool;
+    const writer = new PackWriter(fs, layout, PACK_TARGET_BYTES);
+    const rewriter = new PackRewriter({
+      fs,
+      layout,
+      workers: this.#workers,
+      chunks,
+      packs: writer,
+      level: DEFAULT_LEVEL,
+      context: this.#context,
+    });
+    try {
+      await rewriter.copyFrom(packIndex, () => true);
+      await rewriter.finish();
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+    if (writer.written.some((pack) => pack.name === name)) return;
+    await this.#remove(name, 'rewritten');
+  }
+
+  /** True when each bad chunk of the pack is needed by nothing or has a good copy in another pack. */
+  #allGoodElsewhere(packIndex: number): boolean {
+    const { chunks, reading, trace, needsKnown } = this.#inspection;
+    const bad = new Set<string>();
+    const wanted = new Set<string>();
+    for (const { fault, address } of reading.faults) {
+      for (const id of fault.chunks) {
+        bad.add(`${address.packIndex}:${id}`);
+        if (address.packIndex !== packIndex) continue;
+        const entry = chunks.table.find(Buffer.from(id, 'hex'));
+        if (!needsKnown || trace.needs(entry)) wanted.add(id);
+      }
+    }
+    chunks.packs.forEach(({ footer }, at) => {
+      if (at === packIndex || wanted.size === 0) return;
+      for (let chunk = 0; chunk < footer.chunkCount && wanted.size > 0; chunk++) {
+        const id = Buffer.from(footer.chunkIds.subarray(chunk * 32, chunk * 32 + 32)).toString('hex');
+        if (!bad.has(`${at}:${id}`)) wanted.delete(id);
+      }
+    });
+    return wanted.size === 0;
+  }
+
+  async #remove(name: string, action: 'removed' | 'rewritten'): Promise<void> {
+    const { fs, layout } = this.#pool;
+    const info = await fs.info(layout.packPath(name));
+    if (info?.isDirectory) return;
+    try {
+      await removeDurably(fs, layout.packPath(name));
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw error;
+    }
+    this.#done.push({ file: join('packs', name), action, sizeBytes: info?.sizeBytes ?? 0 });
+  }
+}

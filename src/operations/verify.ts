@@ -1,5 +1,7 @@
 import type { OperationContext } from '../core/context.js';
+import { DbupError, toDbupError } from '../core/errors.js';
 import type { Pool } from '../pool/pool.js';
+import { inspectPool } from './inspect-pool.js';
 
 export type FindingKind =
   | 'snapshot-damaged'
@@ -37,22 +39,54 @@ export interface VerifyResult {
   findings: Finding[];
   /** True when some file is not what its name or its checksums say. */
   damaged: boolean;
-  /** True when versions need chunks that no pack of the pool holds. */
+  /** True when versions need chunks that no usable pack of the pool holds. */
   incomplete: boolean;
   /** Addresses of all versions hit by damage or incompleteness. */
   imagesHit: string[];
   snapshotsChecked: number;
   packsChecked: number;
-  /** Packs of which every byte was read. */
+  /** Packs of which the bytes were read. */
   packsRead: number;
   /** Bytes of blocks read and checked. */
   bytesRead: number;
+  /** Set when a part of the packs was chosen by it. */
   seed?: number;
 }
 
-/** Checks a pool and changes nothing. @throws DbupError SNAPSHOT_NOT_FOUND, POOL_FORMAT_UNSUPPORTED, USAGE */
-export declare function verify(
+/**
+ * Checks a pool and changes nothing: every snapshot against its name, every pack's footer as it stands in the
+ * file, every recipe and list of chunks, and that every chunk needed is there; with `readData` also every pack
+ * against its name, every block against its checksum and every chunk against its id. The pool's descriptor was
+ * checked when it was opened.
+ * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, POOL_FORMAT_UNSUPPORTED, USAGE, INTERRUPTED
+ */
+export async function verify(
   pool: Pool,
   options: VerifyOptions,
   context: OperationContext,
-): Promise<VerifyResult>;
+): Promise<VerifyResult> {
+  const { readData } = options;
+  if (typeof readData === 'number' && !(readData > 0 && readData <= 100)) {
+    throw new DbupError('USAGE', `the part of the data to read is ${readData} %`, {
+      hint: 'Give more than 0 and at most 100 percent.',
+    });
+  }
+  const seed = options.seed ?? context.now() % 2 ** 32;
+  try {
+    const inspection = await inspectPool(pool, pool.workers, { ...options, seed }, context);
+    const { findings, imagesHit, snapshotsChecked, chunks, reading } = inspection;
+    return {
+      findings,
+      damaged: findings.some(({ severity }) => severity === 'damage'),
+      incomplete: findings.some(({ severity }) => severity === 'incomplete'),
+      imagesHit,
+      snapshotsChecked,
+      packsChecked: chunks.packs.length + chunks.unusablePacks.length,
+      packsRead: reading.packsRead,
+      bytesRead: reading.bytesRead,
+      ...(typeof readData === 'number' && { seed }),
+    };
+  } catch (error) {
+    throw toDbupError(error, `verifying the pool ${pool.layout.directory}`);
+  }
+}
