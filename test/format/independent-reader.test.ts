@@ -1,0 +1,151 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ODD_TARS } from '../support/odd-tars.js';
+import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
+import { sha256Hex } from './hand-made-pool.js';
+import { dockerArchive, ociArchive } from './image-builder.js';
+import {
+  extractArchive,
+  loadArchive,
+  runExtract,
+  saveArchiveBytes,
+  saveSource,
+  withDirectory,
+} from './pool-run.js';
+
+/** A megabyte in which the chunker finds cuts, so that streams have list nodes. */
+const BIG = concatBytes([
+  tarFile('big', noise(7, 3_000_000)),
+  tarFile('zeros', new Uint8Array(900_000)),
+  tarEnd(),
+]);
+
+async function agree(pool: string, reference: string, saved: Uint8Array): Promise<void> {
+  expect(sha256Hex(await extractArchive(pool, reference)), `extract ${reference}`).toBe(sha256Hex(saved));
+  expect(sha256Hex(await loadArchive(pool, reference)), `load ${reference}`).toBe(sha256Hex(saved));
+}
+
+/** Makes an OCI layout directory out of an OCI archive built here, whose members are plain files. */
+async function unpackLayout(directory: string, archive: Uint8Array): Promise<void> {
+  const bytes = Buffer.from(archive);
+  await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+  for (let at = 0; at < bytes.length && bytes[at] !== 0; ) {
+    const name = bytes.toString('latin1', at, bytes.indexOf(0, at));
+    const size = Number.parseInt(bytes.toString('latin1', at + 124, at + 135), 8);
+    if (!name.endsWith('/'))
+      await writeFile(join(directory, name), bytes.subarray(at + 512, at + 512 + size));
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+}
+
+describe('the independent reader', () => {
+  it('gives back what dbup gives back: versions, a shared layer, an OCI archive, streams with list nodes', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      const one = dockerArchive({
+        reference: 'app:1',
+        layers: [BIG, randomTar(1, { members: 40, maxFileBytes: 9000 })],
+      });
+      const two = dockerArchive({
+        reference: 'app:1',
+        layers: [BIG, randomTar(2, { members: 40, maxFileBytes: 9000 })],
+      });
+      const oci = ociArchive({
+        reference: 'quay.io/team/oci:2',
+        layers: [randomTar(3, { members: 30, maxFileBytes: 40_000 })],
+      });
+      for (const bytes of [one, two, oci]) await saveArchiveBytes(pool, bytes);
+      await agree(pool, 'app:1', two);
+      await agree(pool, 'app:1~1', one);
+      await agree(pool, 'quay.io/team/oci:2', oci);
+      const list = runExtract(pool);
+      expect(list.exitCode).toBe(0);
+      expect(list.stdout.trim().split('\n')).toHaveLength(3);
+    });
+  });
+
+  it('gives back an archive of several images, when asked for it whole', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      const shared = randomTar(4, { members: 10, maxFileBytes: 5000 });
+      const archive = dockerArchive(
+        { reference: 'a:1', layers: [shared] },
+        { reference: 'b:1', layers: [shared, randomTar(5, { members: 5, maxFileBytes: 5000 })] },
+      );
+      await saveArchiveBytes(pool, archive);
+      await agree(pool, 'a:1', archive);
+      await agree(pool, 'b:1', archive);
+      expect(runExtract(pool, 'a:1', join(directory, 'x'))).toMatchObject({ exitCode: 2 });
+    });
+  });
+
+  it('agrees on every odd tar as a layer', { timeout: 120_000 }, async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      // One image of all: a layer each, so that one save and two loads do.
+      const archive = dockerArchive({ reference: 'odd:1', layers: ODD_TARS.map(({ bytes }) => bytes) });
+      await saveArchiveBytes(pool, archive);
+      await agree(pool, 'odd:1', archive);
+    });
+  });
+
+  it('agrees on archives that end oddly', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      const image = dockerArchive({
+        reference: 'end:1',
+        layers: [randomTar(6, { members: 3, maxFileBytes: 900 })],
+      });
+      const ends = [image.subarray(0, -2048), image.subarray(0, -2000), concatBytes([image, noise(9, 777)])];
+      for (let i = 0; i < ends.length; i++) {
+        await saveArchiveBytes(pool, ends[i]!, { as: `end:${i}` });
+        await agree(pool, `end:${i}`, ends[i]!);
+      }
+    });
+  });
+
+  it('writes an image without an archive as an OCI layout', async () => {
+    await withDirectory(async (directory) => {
+      const [pool, layout, out] = ['pool', 'layout', 'out'].map((name) => join(directory, name)) as [
+        string,
+        string,
+        string,
+      ];
+      const archive = ociArchive({
+        reference: 'lay:1',
+        layers: [randomTar(8, { members: 5, maxFileBytes: 900 })],
+      });
+      await unpackLayout(layout, archive);
+      const { images } = await saveSource(pool, { kind: 'oci-directory', path: layout });
+      const { reference } = images[0]!;
+      expect(runExtract(pool, reference, out)).toMatchObject({ exitCode: 0 });
+      const index = JSON.parse(await readFile(join(out, 'index.json'), 'utf8'));
+      const hex = index.manifests[0].digest.slice('sha256:'.length);
+      const manifest = await readFile(join(out, 'blobs', 'sha256', hex));
+      expect(sha256Hex(manifest)).toBe(hex);
+      for (const { digest, size } of JSON.parse(manifest.toString()).layers) {
+        const bytes = await readFile(join(out, 'blobs', 'sha256', digest.slice('sha256:'.length)));
+        expect([`sha256:${sha256Hex(bytes)}`, bytes.length]).toEqual([digest, size]);
+      }
+    });
+  });
+
+  it('says what it wants and what is not there', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      await saveArchiveBytes(pool, dockerArchive({ reference: 'x:1', layers: [tarEnd()] }));
+      expect(runExtract().exitCode).toBe(2);
+      expect(runExtract(pool, 'x:1').exitCode).toBe(2);
+      expect(runExtract(pool, 'y:1', join(directory, 'y')).exitCode).toBe(12);
+      expect(runExtract(pool, 'x:1~1', join(directory, 'y')).exitCode).toBe(12);
+    });
+  });
+
+  it('shares nothing with dbup', async () => {
+    const source = await readFile(new URL('../../tools/dbup-extract.mjs', import.meta.url), 'utf8');
+    const imported = [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, name]) => name);
+    expect(imported.length).toBeGreaterThan(3);
+    expect(imported.filter((name) => !name!.startsWith('node:'))).toEqual([]);
+  });
+});

@@ -1,0 +1,656 @@
+#!/usr/bin/env node
+/**
+ * Gets images out of a dbup pool. Written from docs/format.md alone: it shares no code with dbup, and needs
+ * nothing but Node.js and the `zstd` program (or a Node whose zlib knows zstd). It takes no lock.
+ *
+ *   node dbup-extract.mjs POOL                              lists the snapshots
+ *   node dbup-extract.mjs POOL REFERENCE [--archive] OUT    writes the saved archive, byte for byte, to OUT
+ *
+ * REFERENCE is app:1.0, app:1.0~1 (the version before) or app:1.0@<start of a snapshot id>. `--archive` is
+ * asked for where the archive holds other images too. An image that was saved from an OCI layout directory
+ * is written as one: OUT is then a directory.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import * as zlib from 'node:zlib';
+
+const LIMITS = {
+  descriptor: 65_536,
+  features: 64,
+  snapshot: 16_777_216,
+  pack: 1_073_741_824,
+  footer: 67_108_864,
+  plain: 16_777_216,
+  stored: 17_825_792,
+  depth: 8,
+  segments: 20_000,
+  nesting: 4,
+  tarExtension: 1_048_576,
+};
+const CACHED_BLOCKS = 32;
+const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
+
+class Refusal extends Error {
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+const damaged = (message) => new Refusal('damaged', message);
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+// Files --------------------------------------------------------------------------------------------------
+
+function openPoolFile(path) {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const stats = fstatSync(fd);
+  if (stats.isFile()) return { fd, size: stats.size };
+  closeSync(fd);
+  throw damaged(`${path} is not a regular file`);
+}
+
+function readAt(fd, position, length, what) {
+  const bytes = Buffer.alloc(length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(fd, bytes, done, length - done, position + done);
+    if (count === 0) throw damaged(`${what} ends too early`);
+    done += count;
+  }
+  return bytes;
+}
+
+function readWhole(path, limit) {
+  const { fd, size } = openPoolFile(path);
+  try {
+    if (size > limit) throw damaged(`${path} has ${size} bytes`);
+    return readAt(fd, 0, size, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Names of pool files; anything else in the directory is foreign. */
+function poolNames(directory) {
+  try {
+    return readdirSync(directory)
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .sort();
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function parseDocument(bytes, kind, what) {
+  let value;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw damaged(`${what} is not JSON`);
+  }
+  if (typeof value !== 'object' || value === null || value.kind !== kind)
+    throw damaged(`${what} is no ${kind}`);
+  if (!Number.isSafeInteger(value.format)) throw damaged(`${what} has no format`);
+  if (value.format !== 1) throw new Refusal('unsupported', `${what} has format ${value.format}`);
+  if (!Array.isArray(value.features) || value.features.length > LIMITS.features)
+    throw damaged(`${what} has no features`);
+  if (value.features.length > 0)
+    throw new Refusal('unsupported', `${what} has the features ${value.features}`);
+  return value;
+}
+
+// XXH64 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), seed 0 ----------------------------
+
+const [P1, P2, P3, P4, P5] = [
+  0x9e3779b185ebca87n,
+  0xc2b2ae3d27d4eb4fn,
+  0x165667b19e3779f9n,
+  0x85ebca77c2b2ae63n,
+  0x27d4eb2f165667c5n,
+];
+const u64 = (value) => BigInt.asUintN(64, value);
+const rotate = (value, count) => u64((value << count) | (value >> (64n - count)));
+const round = (sum, lane) => u64(rotate(u64(sum + lane * P2), 31n) * P1);
+
+function xxh64(bytes) {
+  let at = 0;
+  let hash = P5;
+  if (bytes.length >= 32) {
+    const sums = [u64(P1 + P2), P2, 0n, u64(-P1)];
+    for (; at + 32 <= bytes.length; at += 32) {
+      for (let i = 0; i < 4; i++) sums[i] = round(sums[i], bytes.readBigUInt64LE(at + 8 * i));
+    }
+    const turns = [1n, 7n, 12n, 18n];
+    hash = u64(sums.reduce((total, sum, i) => total + rotate(sum, turns[i]), 0n));
+    for (const sum of sums) hash = u64((hash ^ round(0n, sum)) * P1 + P4);
+  }
+  hash = u64(hash + BigInt(bytes.length));
+  for (; at + 8 <= bytes.length; at += 8) {
+    hash = u64(rotate(hash ^ round(0n, bytes.readBigUInt64LE(at)), 27n) * P1 + P4);
+  }
+  if (at + 4 <= bytes.length) {
+    hash = u64(rotate(hash ^ u64(BigInt(bytes.readUInt32LE(at)) * P1), 23n) * P2 + P3);
+    at += 4;
+  }
+  for (; at < bytes.length; at++) hash = u64(rotate(hash ^ u64(BigInt(bytes[at]) * P5), 11n) * P1);
+  hash = u64((hash ^ (hash >> 33n)) * P2);
+  hash = u64((hash ^ (hash >> 29n)) * P3);
+  return hash ^ (hash >> 32n);
+}
+
+// Packs --------------------------------------------------------------------------------------------------
+
+/** The blocks of a pack, each with its chunks' ids and lengths. */
+function readFooter(path, name) {
+  const what = `pack ${name.slice(0, 12)}`;
+  const { fd, size } = openPoolFile(path);
+  try {
+    if (size < 64 || size > LIMITS.pack) throw damaged(`${what} has ${size} bytes`);
+    if (readAt(fd, 0, 16, what).toString('latin1', 0, 8) !== 'DBUPPACK') throw damaged(`${what}: no magic`);
+    const trailer = readAt(fd, size - 32, 32, what);
+    if (trailer.toString('latin1', 24) !== 'DBUPTAIL') throw damaged(`${what} is cut off`);
+    const footerBytes = trailer.readUInt32LE(0);
+    if (trailer.readBigUInt64LE(16) !== BigInt(size) || trailer.readUInt32LE(4) !== 0)
+      throw damaged(`${what} has another length than it says`);
+    if (footerBytes < 16 || footerBytes > LIMITS.footer || footerBytes > size - 48)
+      throw damaged(`${what}: footer of ${footerBytes} bytes`);
+    const end = size - 32 - footerBytes;
+    const footer = readAt(fd, end, footerBytes, what);
+    if (xxh64(footer) !== trailer.readBigUInt64LE(8)) throw damaged(`${what}: footer checksum`);
+    if (footer.readUInt16LE(8) !== 1 || footer.readUInt32LE(12) !== 0)
+      throw new Refusal('unsupported', `${what} has version ${footer.readUInt16LE(8)} or unknown features`);
+    if (footer.readUInt16LE(10) !== 0) throw damaged(`${what}: reserved bytes`);
+    return parseBlocks(footer, end, what);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parseBlocks(footer, end, what) {
+  const blockCount = footer.readUInt32LE(0);
+  const chunkCount = footer.readUInt32LE(4);
+  if (16 + 32 * blockCount + 36 * chunkCount !== footer.length) throw damaged(`${what}: counts`);
+  const idsAt = 16 + 32 * blockCount;
+  const lengthsAt = idsAt + 32 * chunkCount;
+  const blocks = [];
+  let offset = 16;
+  let chunk = 0;
+  for (let i = 0; i < blockCount; i++) {
+    const at = 16 + 32 * i;
+    const block = {
+      offset: footer.readUInt32LE(at),
+      stored: footer.readUInt32LE(at + 4),
+      plain: footer.readUInt32LE(at + 8),
+      codec: footer.readUInt8(at + 24),
+      chunks: [],
+    };
+    const lastChunk = chunk + footer.readUInt32LE(at + 12);
+    if (block.offset !== offset || block.stored > LIMITS.stored || offset + block.stored > end)
+      throw damaged(`${what}: block ${i} lies wrong`);
+    if (block.plain === 0 || block.plain > LIMITS.plain) throw damaged(`${what}: block ${i} plain bytes`);
+    if (block.codec > 1 || (block.codec === 0 && block.stored !== block.plain))
+      throw damaged(`${what}: block ${i} codec`);
+    if (footer.readUIntLE(at + 26, 6) !== 0 || lastChunk > chunkCount)
+      throw damaged(`${what}: block ${i} entry`);
+    let plain = 0;
+    for (; chunk < lastChunk; chunk++) {
+      const length = footer.readUInt32LE(lengthsAt + 4 * chunk);
+      if (length === 0) throw damaged(`${what}: empty chunk`);
+      const id = footer.toString('hex', idsAt + 32 * chunk, idsAt + 32 * chunk + 32);
+      block.chunks.push({ id, offset: plain, length });
+      plain += length;
+    }
+    if (plain !== block.plain) throw damaged(`${what}: block ${i} sums`);
+    offset += block.stored;
+    blocks.push(block);
+  }
+  if (offset !== end || chunk !== chunkCount) throw damaged(`${what}: blocks and footer do not meet`);
+  return blocks;
+}
+
+function unzstd(frame, plainBytes) {
+  const maxOutputLength = plainBytes + 1;
+  if (zlib.zstdDecompressSync) {
+    try {
+      return zlib.zstdDecompressSync(frame, { maxOutputLength });
+    } catch (error) {
+      throw damaged(`a zstd frame: ${error.message}`);
+    }
+  }
+  const run = spawnSync('zstd', ['-dc', '--long=27'], { input: frame, maxBuffer: maxOutputLength });
+  if (run.error?.code === 'ENOENT') throw new Refusal('failure', 'the program zstd is not installed');
+  if (run.error || run.status !== 0) throw damaged(`a zstd frame: ${run.error?.message ?? run.stderr}`);
+  return run.stdout;
+}
+
+/** Every chunk of the pool by id, decoded and checked when asked for. */
+class Chunks {
+  #directory;
+  #places = new Map();
+  #decoded = new Map();
+  unusable = [];
+
+  constructor(directory) {
+    this.#directory = directory;
+    for (const pack of poolNames(directory)) {
+      try {
+        for (const block of readFooter(join(directory, pack), pack)) {
+          for (const chunk of block.chunks) {
+            if (!this.#places.has(chunk.id)) this.#places.set(chunk.id, { pack, block, chunk });
+          }
+        }
+      } catch (error) {
+        if (error.kind !== 'damaged') throw error;
+        this.unusable.push(error.message);
+      }
+    }
+  }
+
+  read(id) {
+    const place = this.#places.get(id);
+    if (!place) {
+      const why = this.unusable.length > 0 ? ` (${this.unusable.join('; ')})` : '';
+      throw new Refusal(
+        'incomplete',
+        `the pool lacks chunk ${id.slice(0, 12)}${why}: sync it again from where it is whole`,
+      );
+    }
+    const { offset, length } = place.chunk;
+    const bytes = this.#block(place.pack, place.block).subarray(offset, offset + length);
+    if (sha256(bytes) !== id)
+      throw damaged(`chunk ${id.slice(0, 12)} in pack ${place.pack.slice(0, 12)} is not what its id says`);
+    return bytes;
+  }
+
+  #block(pack, block) {
+    const key = `${pack}:${block.offset}`;
+    const held = this.#decoded.get(key);
+    if (held) return held;
+    const { fd } = openPoolFile(join(this.#directory, pack));
+    let stored;
+    try {
+      stored = readAt(fd, block.offset, block.stored, `pack ${pack.slice(0, 12)}`);
+    } finally {
+      closeSync(fd);
+    }
+    const plain = block.codec === 0 ? stored : unzstd(stored, block.plain);
+    if (plain.length !== block.plain)
+      throw damaged(`a block of pack ${pack.slice(0, 12)} has another length`);
+    if (this.#decoded.size >= CACHED_BLOCKS) this.#decoded.delete(this.#decoded.keys().next().value);
+    this.#decoded.set(key, plain);
+    return plain;
+  }
+}
+
+// Streams and recipes --------------------------------------------------------------------------------------
+
+function size(bytes, at) {
+  const value = bytes.readBigUInt64LE(at);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(`a size of ${value} bytes`);
+  return Number(value);
+}
+
+function reserved(bytes, start, end) {
+  if (bytes.subarray(start, end).some((byte) => byte !== 0)) throw damaged('reserved bytes are set');
+}
+
+function streamReference(bytes, at) {
+  const stream = {
+    depth: bytes[at],
+    length: size(bytes, at + 8),
+    id: bytes.toString('hex', at + 16, at + 48),
+  };
+  reserved(bytes, at + 1, at + 8);
+  if (stream.depth > LIMITS.depth) throw damaged(`a stream of depth ${stream.depth}`);
+  if (stream.length === 0 && (stream.depth !== 0 || !/^0+$/.test(stream.id)))
+    throw damaged('an empty stream names a chunk');
+  return stream;
+}
+
+/** The chunks of a stream in order. */
+function* streamBytes(chunks, { depth, length, id }) {
+  if (length === 0) return;
+  const bytes = chunks.read(id);
+  if (depth === 0) {
+    if (bytes.length !== length)
+      throw damaged(`chunk ${id.slice(0, 12)} has ${bytes.length} bytes, not ${length}`);
+    yield bytes;
+    return;
+  }
+  if (bytes.length % 40 !== 0) throw damaged('a list node with a part of an entry');
+  let total = 0;
+  for (let at = 0; at < bytes.length; at += 40) {
+    if (size(bytes, at + 32) === 0) throw damaged('a list entry of nothing');
+    total += size(bytes, at + 32);
+  }
+  if (total !== length) throw damaged(`a list node of ${total} bytes, not ${length}`);
+  for (let at = 0; at < bytes.length; at += 40) {
+    const id = bytes.toString('hex', at, at + 32);
+    yield* streamBytes(chunks, { depth: depth - 1, length: size(bytes, at + 32), id });
+  }
+}
+
+function readRecipe(chunks, id, length) {
+  const bytes = chunks.read(id);
+  if (bytes.length < 64 || bytes.toString('latin1', 0, 4) !== 'DBR1') throw damaged('a recipe without magic');
+  if (bytes[4] !== 1 && bytes[4] !== 2) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
+  reserved(bytes, 5, 8);
+  if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
+  const stream = streamReference(bytes, 16);
+  if (bytes[4] === 1) {
+    if (bytes.length !== 64 || stream.length !== length) throw damaged('the sizes of a recipe do not agree');
+    return { stream, segments: null };
+  }
+  const segments = [];
+  let total = stream.length;
+  if (bytes.length < 72 || bytes.readUInt32LE(64) > LIMITS.segments)
+    throw damaged('the segments of a recipe');
+  reserved(bytes, 68, 72);
+  let at = 72;
+  for (let left = bytes.readUInt32LE(64); left > 0; left--) {
+    const type = bytes[at];
+    const segmentBytes = type === 1 ? 88 : 56;
+    if (at + segmentBytes > bytes.length || type > 1) throw damaged('a segment of a recipe');
+    reserved(bytes, at + 1, at + 8);
+    if (type === 0) segments.push({ stream: streamReference(bytes, at + 8) });
+    else {
+      reserved(bytes, at + 48, at + 56);
+      const blob = { digest: bytes.toString('hex', at + 8, at + 40), length: size(bytes, at + 40) };
+      segments.push({ blob: { ...blob, recipe: bytes.toString('hex', at + 56, at + 88) } });
+    }
+    total += segments.at(-1).stream?.length ?? segments.at(-1).blob.length;
+    at += segmentBytes;
+  }
+  if (at !== bytes.length || total !== length) throw damaged('the sizes of a recipe do not agree');
+  return { stream, segments };
+}
+
+function* recipeBytes(chunks, id, length, nesting = 1) {
+  if (nesting > LIMITS.nesting) throw damaged('recipes are nested too deep');
+  const { stream, segments } = readRecipe(chunks, id, length);
+  if (!segments) yield* streamBytes(chunks, stream);
+  else yield* weave(streamBytes(chunks, stream), contentBytes(chunks, segments, nesting));
+}
+
+function* contentBytes(chunks, segments, nesting) {
+  for (const { stream, blob } of segments) {
+    if (stream) yield* streamBytes(chunks, stream);
+    else yield* blobBytes(chunks, blob, nesting + 1);
+  }
+}
+
+/** A blob's bytes; throws at their end when they are not what its digest says. */
+function* blobBytes(chunks, { digest, length, recipe }, nesting = 1) {
+  const hash = createHash('sha256');
+  let total = 0;
+  for (const bytes of recipeBytes(chunks, recipe, length, nesting)) {
+    hash.update(bytes);
+    total += bytes.length;
+    yield bytes;
+  }
+  if (total !== length || hash.digest('hex') !== digest) throw damaged(`blob ${digest} was rebuilt wrong`);
+}
+
+// The tar walk -------------------------------------------------------------------------------------------
+
+/** Takes up to `count` bytes at a time from a source of pieces. */
+class Source {
+  #pieces;
+  #piece = Buffer.alloc(0);
+
+  constructor(pieces) {
+    this.#pieces = pieces;
+  }
+
+  take(count) {
+    while (this.#piece.length === 0) {
+      const next = this.#pieces.next();
+      if (next.done) return null;
+      this.#piece = next.value;
+    }
+    const taken = this.#piece.subarray(0, count);
+    this.#piece = this.#piece.subarray(taken.length);
+    return taken;
+  }
+}
+
+const WANT_ALL = 512;
+
+/**
+ * The walk as a dialogue: it yields what it wants next (`skeleton` or `content`, and how many bytes) and is
+ * given the skeleton bytes of each want, complete.
+ */
+function* walk() {
+  let paxSize = null;
+  for (;;) {
+    const block = yield { kind: 'skeleton', count: WANT_ALL, keep: true };
+    const headerSize = isHeader(block) ? sizeOf(block) : null;
+    if (headerSize === null) {
+      paxSize = null;
+      continue;
+    }
+    const type = String.fromCharCode(block[156]);
+    let length = headerSize;
+    if (type === 'x' || type === 'X') {
+      const isRead = length >= 1 && length <= LIMITS.tarExtension;
+      const body = yield { kind: 'skeleton', count: length, keep: isRead };
+      paxSize = isRead ? sizeRecord(body) : null;
+    } else if (type === 'L' || type === 'K' || type === 'g') {
+      yield { kind: 'skeleton', count: length, keep: false };
+    } else {
+      if (type >= '1' && type <= '6') length = 0;
+      else if (paxSize !== null) length = paxSize;
+      paxSize = null;
+      if (type === 'S' && block[482] !== 0) {
+        while ((yield { kind: 'skeleton', count: 512, keep: true })[504] !== 0);
+      }
+      yield { kind: 'content', count: length };
+    }
+    yield { kind: 'skeleton', count: (512 - (length % 512)) % 512, keep: false };
+  }
+}
+
+/** Puts content where the walk over the skeleton asks for it. */
+function* weave(skeletonPieces, contentPieces) {
+  const sources = { skeleton: new Source(skeletonPieces), content: new Source(contentPieces) };
+  const steps = walk();
+  let want = steps.next().value;
+  for (;;) {
+    const kept = [];
+    for (let left = want.count; left > 0; ) {
+      const bytes = sources[want.kind].take(left);
+      if (bytes === null) {
+        const other = want.kind === 'skeleton' ? 'content' : 'skeleton';
+        if (sources[other].take(1) !== null) throw damaged(`a tar recipe has ${other} left over`);
+        return;
+      }
+      left -= bytes.length;
+      if (want.keep) kept.push(bytes);
+      yield bytes;
+    }
+    want = steps.next(Buffer.concat(kept)).value;
+  }
+}
+
+/** `undefined`: blank; `null`: not understood. */
+function octal(bytes, start, end) {
+  let at = start;
+  while (at < end && (bytes[at] === 0x20 || bytes[at] === 0)) at++;
+  if (at === end) return undefined;
+  let value = 0;
+  for (; at < end && bytes[at] !== 0x20 && bytes[at] !== 0; at++) {
+    if (bytes[at] < 0x30 || bytes[at] > 0x37) return null;
+    value = value * 8 + (bytes[at] - 0x30);
+  }
+  return value;
+}
+
+function isHeader(block) {
+  const expected = octal(block, 148, 156);
+  if (expected === undefined || expected === null) return false;
+  let unsigned = 8 * 32;
+  let signed = 8 * 32;
+  for (let at = 0; at < 512; at++) {
+    if (at >= 148 && at < 156) continue;
+    unsigned += block[at];
+    signed += block[at] < 128 ? block[at] : block[at] - 256;
+  }
+  return expected === unsigned || expected === signed;
+}
+
+/** null when it is not understood. */
+function sizeOf(block) {
+  const first = block[124];
+  if (first < 0x80) {
+    const value = octal(block, 124, 136);
+    return value === undefined ? 0 : value;
+  }
+  if (first >= 0xc0) return null;
+  let value = BigInt(first & 0x3f);
+  for (let at = 125; at < 136; at++) value = value * 256n + BigInt(block[at]);
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(value);
+}
+
+/** What the records of an `x` or `X` body say of the size; null: nothing. */
+function sizeRecord(body) {
+  let result = null;
+  for (let at = 0; at < body.length; ) {
+    const digits = /^[0-9]+(?= )/.exec(body.toString('latin1', at, at + 4096))?.[0] ?? longDigits(body, at);
+    if (digits === null) return result;
+    const end = at + Number(digits);
+    const keyStart = at + digits.length + 1;
+    if (end > body.length || end <= keyStart || body[end - 1] !== 0x0a) return result;
+    const equals = body.subarray(keyStart, end - 1).indexOf(0x3d);
+    if (equals < 0) return result;
+    if (body.toString('latin1', keyStart, keyStart + equals) === 'size') {
+      const value = body.toString('latin1', keyStart + equals + 1, end - 1);
+      if (value === '') result = null;
+      else if (/^[0-9]+$/.test(value) && BigInt(value) <= BigInt(Number.MAX_SAFE_INTEGER))
+        result = Number(value);
+    }
+    at = end;
+  }
+  return result;
+}
+
+/** Leading zeros may make a length longer than any window. */
+function longDigits(body, at) {
+  let end = at;
+  while (end < body.length && body[end] >= 0x30 && body[end] <= 0x39) end++;
+  return end > at && body[end] === 0x20 ? body.toString('latin1', at, end) : null;
+}
+
+// The program --------------------------------------------------------------------------------------------
+
+/** Snapshots by reference, the newest first, and what is wrong with the others. */
+function readSnapshots(directory) {
+  const versions = new Map();
+  const problems = [];
+  for (const id of poolNames(directory)) {
+    try {
+      const bytes = readWhole(join(directory, id), LIMITS.snapshot);
+      if (sha256(bytes) !== id) throw damaged(`snapshot ${id.slice(0, 12)} is not what its name says`);
+      const snapshot = parseDocument(bytes, 'dbup-snapshot', `snapshot ${id.slice(0, 12)}`);
+      const list = versions.get(snapshot.reference) ?? [];
+      versions.set(snapshot.reference, [...list, { id, ...snapshot }]);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      problems.push(error);
+    }
+  }
+  const key = ({ createdAt, id }) => `${createdAt} ${id}`;
+  for (const list of versions.values()) list.sort((a, b) => (key(a) < key(b) ? 1 : -1));
+  return { versions, problems };
+}
+
+function choose({ versions, problems }, address) {
+  const [, reference, back, prefix] = /^(.*?)(?:~([0-9]+)|@([0-9a-f]+))?$/.exec(address);
+  const list = versions.get(reference.includes(':') ? reference : `${reference}:latest`) ?? [];
+  const found = prefix ? list.filter(({ id }) => id.startsWith(prefix)) : list.slice(Number(back ?? 0));
+  if (found.length === 0 || (prefix && found.length > 1)) {
+    const note = problems.length > 0 ? `; ${problems.map(({ message }) => message).join('; ')}` : '';
+    throw new Refusal(problems[0]?.kind ?? 'notFound', `the pool has no version ${address}${note}`);
+  }
+  return found[0];
+}
+
+/** The file appears complete or not at all. */
+function writeFileOf(path, pieces) {
+  const partial = `${path}.${process.pid}.partial`;
+  const fd = openSync(partial, 'wx');
+  try {
+    for (const bytes of pieces) {
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    }
+    closeSync(fd);
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+function writeLayout(chunks, snapshot, directory) {
+  const { digest, mediaType, sizeBytes } = snapshot.root;
+  mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true });
+  for (const blob of snapshot.blobs) {
+    const hex = blob.digest.slice('sha256:'.length);
+    if (!/^[0-9a-f]{64}$/.test(hex)) throw damaged(`the digest ${blob.digest}`);
+    const source = { digest: hex, length: blob.sizeBytes, recipe: blob.recipeId };
+    writeFileOf(join(directory, 'blobs', 'sha256', hex), blobBytes(chunks, source));
+  }
+  const annotations = { 'org.opencontainers.image.ref.name': snapshot.reference };
+  const manifests = [{ mediaType, digest, size: sizeBytes, annotations }];
+  writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  writeFileSync(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+}
+
+function main(words) {
+  const whole = words.includes('--archive');
+  const [pool, address, out, ...more] = words.filter((word) => word !== '--archive');
+  if (!pool || (address && !out) || more.length > 0) {
+    throw new Refusal('usage', 'usage: dbup-extract.mjs POOL [REFERENCE [--archive] OUT]');
+  }
+  const descriptor = readWhole(join(pool, 'dbup-pool.json'), LIMITS.descriptor);
+  parseDocument(descriptor, 'dbup-pool', 'dbup-pool.json');
+  const snapshots = readSnapshots(join(pool, 'snapshots'));
+  if (!address) {
+    for (const list of snapshots.versions.values()) {
+      for (const { id, reference, createdAt, imageId } of list)
+        console.log(`${id.slice(0, 12)}  ${createdAt}  ${imageId}  ${reference}`);
+    }
+    for (const { message } of snapshots.problems) console.error(message);
+    return;
+  }
+  const snapshot = choose(snapshots, address);
+  const chunks = new Chunks(join(pool, 'packs'));
+  const { archive, root } = snapshot;
+  if (archive && (whole || archive.imageCount === 1)) {
+    writeFileOf(out, recipeBytes(chunks, archive.recipeId, archive.sizeBytes));
+  } else if (archive) {
+    throw new Refusal('usage', `its archive holds ${archive.imageCount} images: add --archive to get it`);
+  } else if (root) writeLayout(chunks, snapshot, out);
+  else throw damaged('the snapshot names neither an archive nor a root');
+}
+
+try {
+  main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Refusal) && !error.code) throw error;
+  console.error(error.message);
+  process.exitCode = EXIT[error.kind] ?? EXIT.failure;
+}
