@@ -44,7 +44,8 @@ export function summariseVersion({ id, snapshot }: SnapshotRecord, back: number)
 export function summariseAmong(records: readonly SnapshotRecord[], record: SnapshotRecord): VersionSummary {
   const { reference } = record.snapshot;
   const newer = records.filter(
-    (other) => other.snapshot.reference === reference && newestFirst(other, record) < 0,
+    (other) =>
+      other.id !== record.id && other.snapshot.reference === reference && newestFirst(other, record) < 0,
   );
   return summariseVersion(record, newer.length);
 }
