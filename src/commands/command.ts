@@ -1,5 +1,5 @@
 import type { OperationContext } from '../core/context.js';
-import type { ExitKind } from '../core/errors.js';
+import type { DbupError, ExitKind } from '../core/errors.js';
 import type { Pool, PoolAccess } from '../pool/pool.js';
 import type { Settings } from './settings.js';
 
@@ -37,7 +37,10 @@ export interface Outcome {
   quietLines?: readonly string[];
   /** Where `lines` go when standard output carries something else. */
   linesTo?: 'stdout' | 'stderr';
+  /** Of a result that is no success though nothing was thrown: damage that `verify` found. */
   exit?: ExitKind;
+  /** Told after the result, and the command's exit: a part of the work that failed. */
+  failure?: DbupError;
 }
 
 /** What a command may use while it runs. */
@@ -48,7 +51,7 @@ export interface Call {
   /** True when standard output is a terminal. */
   stdoutIsTerminal: boolean;
   /** The help of the program, or of one command; null for a name that is none. */
-  helpOf(command?: string): string | null;
+  helpOf(command?: string): Promise<string | null>;
 }
 
 export interface PoolCall extends Call {

@@ -17,11 +17,11 @@ export const completionCommand = defineCommand<object, Shell>({
   access: 'none',
   parse: (args) => oneOf(SHELLS)(args[0] ?? '', 'the shell'),
   async run(shell): Promise<Outcome> {
-    const [{ completionScript }, { allCommands }] = await Promise.all([
+    const [{ completionScript }, { loadCommands }] = await Promise.all([
       import('./completion-script.js'),
       import('./all-commands.js'),
     ]);
-    const script = completionScript(shell, allCommands());
+    const script = completionScript(shell, await loadCommands());
     return { json: { shell, script }, lines: [script], quietLines: [script] };
   },
 });

@@ -14,7 +14,7 @@ export const gcCommand = defineCommand<GcFlags, { dryRun: boolean }>({
   details: [
     'Removes packs that nothing needs, and rewrites those of which enough is garbage: what is rewritten travels',
     'again with the next sync, so little garbage is left where it is. Needs the pool for itself while it runs.',
-  ].join('\n'),
+  ].join(' '),
   options: [{ flags: '-n, --dry-run', does: 'print the plan, and change nothing' }],
   examples: [
     { command: 'dbup gc --dry-run', does: 'what would be freed and what rewritten' },

@@ -14,7 +14,7 @@ export const helpCommand = defineCommand<object, string | undefined>({
   access: 'none',
   parse: (args) => args[0],
   async run(topic, call): Promise<Outcome> {
-    const found = findTopic(topic, call);
+    const found = await findTopic(topic, call);
     const lines = found.lines;
     return {
       json: { topic: topic ?? null, ...found.json, text: lines.join('\n') },
@@ -24,10 +24,13 @@ export const helpCommand = defineCommand<object, string | undefined>({
   },
 });
 
-function findTopic(name: string | undefined, call: Call): { lines: readonly string[]; json?: object } {
+async function findTopic(
+  name: string | undefined,
+  call: Call,
+): Promise<{ lines: readonly string[]; json?: object }> {
   const topic = HELP_TOPICS.find((candidate) => candidate.name === name);
   if (topic) return topic.content();
-  const text = call.helpOf(name);
+  const text = await call.helpOf(name);
   if (text !== null) return { lines: [text.trimEnd()] };
   throw new DbupError('USAGE', `there is no command and no topic ${JSON.stringify(name)}`, {
     hint: `The topics are ${topicNames().join(', ')}; \`dbup --help\` lists the commands.`,

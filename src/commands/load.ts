@@ -26,7 +26,7 @@ export const loadCommand = defineCommand<LoadFlags, LoadRequest>({
     'checked: the id of what it loaded must be that of what was saved. With -o FILE it is the tar that was saved,',
     'byte for byte, where it was saved from a tar of that one image, and a docker-archive otherwise.',
     'Every byte is checked before success is reported.',
-  ].join('\n'),
+  ].join(' '),
   arguments: [
     { name: '<ref>', does: 'app:1.0, app:1.0~1, app:1.0@SNAPSHOT or sha256:ID', completes: 'reference' },
     { name: '[to]', does: 'the same as -o', completes: 'file' },

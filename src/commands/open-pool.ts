@@ -1,6 +1,7 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { throwIfInterrupted } from '../core/context.js';
-import { DbupError } from '../core/errors.js';
+import { DbupError, isSystemError } from '../core/errors.js';
 import type { OpenPoolOptions, Pool, PoolAccess } from '../pool/pool.js';
 import type { Call } from './command.js';
 
@@ -12,11 +13,23 @@ export async function openPoolFor(call: Call, access: PoolAccess, createsPool: b
   const { settings } = call;
   const options: OpenPoolOptions = {
     access,
-    cacheRoot: settings.cacheRoot,
+    cacheRoot: usableDirectory(settings.cacheRoot),
     ...(settings.threads !== undefined && { threads: settings.threads }),
   };
   const open = createsPool ? openOrCreatePool : openPool;
   return waitForLock(call, () => open(settings.poolDirectory, options));
+}
+
+/** The directory, or null where it cannot be made or written: a catalog in memory gives the same answers. */
+function usableDirectory(path: string): string | null {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return path;
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
 }
 
 /** Tries in steps instead of letting SQLite wait, so that an interruption is heard between them. */

@@ -1,7 +1,7 @@
 import { Command, type CommanderError, Option } from 'commander';
 import { DbupError, EXIT_CODES } from '../core/errors.js';
 import type { Output } from '../ui/output.js';
-import { allCommands } from './all-commands.js';
+import { COMMAND_NAMES, loadCommands } from './all-commands.js';
 import type { CommandDefinition, OptionDefinition } from './command.js';
 import type { SignalSource } from './interrupts.js';
 import { endWithError, type Invocation, runCommand } from './runner.js';
@@ -35,7 +35,27 @@ class HelpWanted {
 }
 
 /** Thrown out of commander where no command was given. */
-class NothingWanted {}
+class NothingWanted {
+  readonly help: string;
+
+  constructor(help: string) {
+    this.help = help;
+  }
+}
+
+/** Thrown out of commander where the words do not fit; the command is null where it is not known. */
+class Misused {
+  readonly error: DbupError;
+  readonly command: string | null;
+
+  constructor(error: DbupError, command: string | null) {
+    this.error = error;
+    this.command = command;
+  }
+}
+
+/** Thrown out of commander at `--version`. */
+class VersionWanted {}
 
 /**
  * Runs the program on a command line.
@@ -44,31 +64,50 @@ class NothingWanted {}
  */
 export async function main(words: readonly string[], output: Output, signals: SignalSource): Promise<number> {
   const json = words.includes('--json');
-  const program = buildProgram(json);
   try {
-    program.parse(words, { from: 'user' });
-    return EXIT_CODES.ok.code;
+    const invocation = await understand(words, json);
+    return await runCommand(invocation, { output, signals, helpOf });
   } catch (thrown) {
-    if (thrown instanceof Understood) {
-      return runCommand(thrown.invocation, { output, signals, helpOf: (name) => helpOf(program, name) });
-    }
     if (thrown instanceof HelpWanted) {
       await output.result([thrown.text.trimEnd()]);
       return EXIT_CODES.ok.code;
     }
     if (thrown instanceof NothingWanted && !json) {
       // A script that lost its command must not go on as if it had been run.
-      await output.notice(helpText(program).trimEnd());
+      await output.notice(thrown.help.trimEnd());
       return EXIT_CODES.usage.code;
     }
-    const error = thrown instanceof NothingWanted ? noCommand() : thrown;
-    const command = allCommands().find(({ name }) => words.includes(name))?.name ?? null;
-    return endWithError(error, { output, command, json });
+    if (thrown instanceof NothingWanted) return endWithError(noCommand(), { output, command: null, json });
+    if (thrown instanceof Misused) {
+      return endWithError(thrown.error, { output, command: thrown.command, json });
+    }
+    return endWithError(thrown, { output, command: null, json });
   }
 }
 
-/** The command line's grammar, made of the commands' definitions; `json` is for `--version`, which ends the reading of it. */
-export function buildProgram(json = false): Command {
+/** Reads the command line. Only the commands it may mean are loaded, unless it takes all of them to tell what is wrong. */
+async function understand(words: readonly string[], json: boolean): Promise<Invocation> {
+  const named = COMMAND_NAMES.filter((name) => words.includes(name));
+  const first = parseWords(buildProgram(await loadCommands(named)), words);
+  const thrown = first instanceof Understood ? first : parseWords(buildProgram(await loadCommands()), words);
+  if (thrown instanceof Understood) return thrown.invocation;
+  if (!(thrown instanceof VersionWanted)) throw thrown;
+  const [definition] = await loadCommands(['version']);
+  return { definition: definition!, args: [], flags: json ? { json } : {} };
+}
+
+/** What the program throws on these words; it always throws. */
+function parseWords(program: Command, words: readonly string[]): unknown {
+  try {
+    program.parse(words, { from: 'user' });
+  } catch (thrown) {
+    return thrown;
+  }
+  return new NothingWanted(helpText(program));
+}
+
+/** The command line's grammar, made of the commands' definitions. */
+export function buildProgram(definitions: readonly CommandDefinition[]): Command {
   const program = new Command('dbup');
   program
     .description(DESCRIPTION)
@@ -85,17 +124,17 @@ export function buildProgram(json = false): Command {
   }
   guard(program);
   program.on('option:version', () => {
-    const definition = allCommands().find(({ name }) => name === 'version')!;
-    throw new Understood({ definition, args: [], flags: json ? { json } : {} });
+    throw new VersionWanted();
   });
-  for (const definition of allCommands()) addCommand(program, definition);
+  for (const definition of definitions) addCommand(program, definition);
   return program;
 }
 
 function addCommand(program: Command, definition: CommandDefinition): void {
   const { name, summary, details, examples } = definition;
   const command = program.command(name).summary(summary);
-  command.description(details === undefined ? `${summary}.` : `${summary}.\n\n${details}`);
+  const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+  command.description(details === undefined ? sentence : `${sentence}\n\n${details}`);
   for (const { name: argument, does } of definition.arguments ?? []) command.argument(argument, does);
   for (const option of definition.options ?? []) command.addOption(commanderOption(option));
   const width = Math.max(...examples.map((example) => example.command.length));
@@ -121,8 +160,8 @@ function invocationOf(command: Command, definition: CommandDefinition): Invocati
 function guard(command: Command): void {
   command.exitOverride((error: CommanderError) => {
     if (error.code === 'commander.helpDisplayed') throw new HelpWanted(helpText(command));
-    if (error.code === 'commander.help') throw new NothingWanted();
-    throw usageError(command, error);
+    if (error.code === 'commander.help') throw new NothingWanted(helpText(command));
+    throw new Misused(usageError(command, error), command.parent ? command.name() : null);
   });
 }
 
@@ -138,7 +177,8 @@ function helpText(command: Command): string {
   return text;
 }
 
-function helpOf(program: Command, name?: string): string | null {
+async function helpOf(name?: string): Promise<string | null> {
+  const program = buildProgram(await loadCommands());
   if (name === undefined) return helpText(program);
   const command = program.commands.find((candidate) => candidate.name() === name);
   return command ? helpText(command) : null;

@@ -14,7 +14,7 @@ export const repairCommand = defineCommand<RepairFlags, { from: string }>({
   details: [
     'Reads every byte of this pool, takes what is damaged or missing from the other pool as far as that is sound,',
     'and says what is still wrong. The other pool is only read. Needs this pool for itself while it runs.',
-  ].join('\n'),
+  ].join(' '),
   options: [
     {
       flags: '--from <pool>',

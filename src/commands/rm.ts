@@ -31,7 +31,7 @@ export const rmCommand = defineCommand<RmFlags, RmRequest>({
     'A reference stands for all its versions, app:1.0~2 or app:1.0@SNAPSHOT for one. With --keep rules every',
     'version stays that some rule keeps; the rules apply to each reference by itself, and to those named only if',
     'any are named (app:* and other patterns too). The space is free again after `dbup gc`.',
-  ].join('\n'),
+  ].join(' '),
   arguments: [{ name: '[ref...]', does: 'references or versions', completes: 'reference' }],
   options: [
     keepOption('last', 'the newest N versions'),
@@ -99,7 +99,10 @@ function keepRules(flags: RmFlags): KeepRules | null {
 
 function linesOf({ keep, remove }: RemovalPlan, dryRun: boolean): string[] {
   const removed = remove.map((version) => ({ version, fate: dryRun ? 'would forget' : 'forgotten' }));
-  const kept = keep.map(({ version, reasons }) => ({ version, fate: `kept: ${reasons.join(', ')}` }));
+  // Without rules what stays is simply what was not named.
+  const kept = keep
+    .filter(({ reasons }) => reasons.length > 0)
+    .map(({ version, reasons }) => ({ version, fate: `kept: ${reasons.join(', ')}` }));
   const entries = [...removed, ...kept];
   const table = renderTable(
     [

@@ -22,7 +22,7 @@ export const rollbackCommand = defineCommand<RollbackFlags, RollbackRequest>({
   details: [
     'History is not rewritten: the earlier version is appended once more and is the current one from then on.',
     'Without --to it is the version before the current one.',
-  ].join('\n'),
+  ].join(' '),
   arguments: [{ name: '<ref>', does: 'an image of the pool', completes: 'reference' }],
   options: [
     { flags: '--to <version>', does: '~N, a snapshot id of `dbup log`, or an image id (sha256:…)' },

@@ -19,7 +19,7 @@ export interface Invocation {
 export interface RunnerParts {
   output: Output;
   signals: SignalSource;
-  helpOf(command?: string): string | null;
+  helpOf(command?: string): Promise<string | null>;
 }
 
 /**
@@ -50,6 +50,7 @@ export async function runCommand(invocation: Invocation, parts: RunnerParts): Pr
       const outcome = await execute(invocation, call);
       reporter.close();
       await print(output, name, outcome, call);
+      if (outcome.failure) return await endWithError(outcome.failure, { output, command: name, json });
       return EXIT_CODES[outcome.exit ?? 'ok'].code;
     } catch (error) {
       throw interrupts.signal.aborted ? asInterrupted(error) : error;

@@ -170,7 +170,6 @@ function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): 
   if (saved.length === 0) throw noneSaved(failed);
   const images = saved.flatMap(({ result }) => result.images);
   const lines = saved.flatMap((entry) => linesOf(entry));
-  if (failed.length > 0) lines.push(`${failed.length} of ${saved.length + failed.length} were not saved`);
   return {
     json: {
       images: saved.flatMap(({ item, result, durationMs }) =>
@@ -181,7 +180,7 @@ function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): 
     },
     lines,
     quietLines: images.map(({ reference, snapshotId }) => `${reference}@${shortId(snapshotId)}`),
-    ...(failed.length > 0 && { exit: 'partial' as const }),
+    ...(failed.length > 0 && { failure: partial(failed, saved.length + failed.length) }),
   };
 }
 
@@ -203,12 +202,18 @@ function linesOf({ result, durationMs }: SavedItem): string[] {
   return lines;
 }
 
-/** Each failure has been told; what ends the command is their common code, or the general one. */
+function partial(failed: readonly FailedItem[], itemCount: number): DbupError {
+  return new DbupError('PARTIAL', `${failed.length} of ${itemCount} were not saved`, {
+    hint: 'The others are saved. The reason of each failure stands above.',
+    details: { failed: failed.map(({ item }) => item.name) },
+  });
+}
+
+/** Each failure has been told; the command ends as the first of them would have ended it. */
 function noneSaved(failed: readonly FailedItem[]): DbupError {
-  const codes = new Set(failed.map(({ error }) => error.code));
-  const [code = 'INTERNAL'] = codes;
+  const code = failed[0]?.error.code ?? 'INTERNAL';
   return new DbupError(
-    codes.size === 1 ? code : 'INPUT_INVALID',
+    code,
     `none of the ${failed.length} images was saved`,
     {
       hint: 'Each reason stands above.',
