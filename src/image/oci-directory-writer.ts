@@ -1,4 +1,5 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   buildIndex,
@@ -6,10 +7,13 @@ import {
   OCI_INDEX_NAME,
   OCI_LAYOUT_NAME,
   ociLayoutFileBytes,
+  parseBlobPath,
+  parseOciLayoutFile,
 } from '../archive/oci-layout.js';
 import { toDbupError } from '../core/errors.js';
-import type { Descriptor } from '../oci/descriptor.js';
-import { readSmallFile } from './oci-directory.js';
+import { Sha256Stream } from '../hash/sha256.js';
+import { type Descriptor, descriptorToJson } from '../oci/descriptor.js';
+import { fileInfo, OCI_REF_NAME, readSmallFile } from './oci-directory.js';
 import { writeOutputFile } from './output-file.js';
 
 /** A blob to be in the layout; `read` is called only when it is not there yet. */
@@ -22,7 +26,9 @@ export interface LayoutBlob {
 
 /**
  * Adds an image to the OCI layout in `directory`, which is made when it is not there. Blobs come first and the
- * index last; images that are there stay, but for one of the same name, as skopeo has it.
+ * index last. What is there stays as it is, but for an image of the same name, which is replaced, and for a
+ * blob whose bytes are not what its name says.
+ * @throws DbupError INPUT_INVALID when the directory holds another thing by the names of a layout
  */
 export async function writeOciDirectory(
   directory: string,
@@ -31,32 +37,47 @@ export async function writeOciDirectory(
 ): Promise<void> {
   try {
     await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+    const marker = await readSmallFile(join(directory, OCI_LAYOUT_NAME));
+    if (marker) parseOciLayoutFile(marker, join(directory, OCI_LAYOUT_NAME));
     const index = await readSmallFile(join(directory, OCI_INDEX_NAME));
-    const others = index ? listLayoutImages(index, join(directory, OCI_INDEX_NAME)) : [];
+    const newIndex = index ? withEntry(index, join(directory, OCI_INDEX_NAME), entry) : buildIndex([entry]);
     for (const blob of blobs) {
-      const path = join(directory, blob.name);
-      if ((await fileBytes(path)) !== blob.sizeBytes) await writeOutputFile(path, blob.read());
+      if (!(await holdsBlob(directory, blob))) await writeOutputFile(join(directory, blob.name), blob.read());
     }
-    await writeOutputFile(join(directory, OCI_LAYOUT_NAME), once(ociLayoutFileBytes()));
-    const kept = others.map(({ descriptor }) => descriptor).filter((other) => !sameName(other, entry));
-    await writeOutputFile(join(directory, OCI_INDEX_NAME), once(buildIndex([...kept, entry])));
+    if (!marker) await writeOutputFile(join(directory, OCI_LAYOUT_NAME), once(ociLayoutFileBytes()));
+    await writeOutputFile(join(directory, OCI_INDEX_NAME), once(newIndex));
   } catch (error) {
     throw toDbupError(error, `writing the OCI layout ${directory}`);
   }
 }
 
-const REF_NAME = 'org.opencontainers.image.ref.name';
-
-function sameName(a: Descriptor, b: Descriptor): boolean {
-  return a.annotations?.[REF_NAME] !== undefined && a.annotations[REF_NAME] === b.annotations?.[REF_NAME];
+/** The index with `entry` last, all else in it as it was, fields that dbup does not know included. */
+function withEntry(index: Uint8Array, where: string, entry: Descriptor): Uint8Array {
+  const listed = listLayoutImages(index, where);
+  const document = JSON.parse(new TextDecoder().decode(index)) as Record<string, unknown>;
+  const raw = (document['manifests'] ?? []) as unknown[];
+  const kept = raw.filter((_, i) => !sameName(listed[i]!.descriptor, entry));
+  return Buffer.from(JSON.stringify({ ...document, manifests: [...kept, descriptorToJson(entry)] }));
 }
 
-async function fileBytes(path: string): Promise<number | null> {
-  try {
-    return (await stat(path)).size;
-  } catch {
-    return null;
-  }
+const CONTAINERD_NAME = 'io.containerd.image.name';
+
+/** By the whole names where both have one: two repositories may have the same tag. Otherwise by what skopeo goes by. */
+function sameName(a: Descriptor, b: Descriptor): boolean {
+  const [whole, otherWhole] = [a.annotations?.[CONTAINERD_NAME], b.annotations?.[CONTAINERD_NAME]];
+  if (whole !== undefined && otherWhole !== undefined) return whole === otherWhole;
+  const name = a.annotations?.[OCI_REF_NAME];
+  return name !== undefined && name === b.annotations?.[OCI_REF_NAME];
+}
+
+/** True when the layout has the blob, every byte of it. */
+async function holdsBlob(directory: string, blob: LayoutBlob): Promise<boolean> {
+  const path = join(directory, blob.name);
+  const info = await fileInfo(path);
+  if (!info?.isFile || info.sizeBytes !== blob.sizeBytes) return false;
+  const sha256 = new Sha256Stream();
+  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) sha256.update(piece);
+  return parseBlobPath(blob.name) === `sha256:${sha256.hex()}`;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   blobPath,
@@ -11,6 +11,10 @@ import {
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import type { Digest } from '../oci/digest.js';
+import { parseReference } from '../oci/reference.js';
+
+/** The annotation that holds what skopeo calls an image of a layout. */
+export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
 
 /** An OCI image layout in a directory (OCI image-layout specification 1.0). */
 export interface OciDirectory {
@@ -38,7 +42,7 @@ export async function readOciDirectory(path: string, tag: string | null): Promis
   parseOciLayoutFile(marker, join(path, OCI_LAYOUT_NAME));
   const all = listLayoutImages(index, join(path, OCI_INDEX_NAME));
   if (tag === null) return { path, entries: all };
-  const entries = all.filter(({ name, reference }) => name === tag || reference === tag);
+  const entries = all.filter((entry) => layoutImageMatches(entry, tag));
   if (entries.length > 0) return { path, entries };
   const names = all.flatMap(({ name }) => (name === null ? [] : [name]));
   throw new DbupError('INPUT_NOT_FOUND', `${path} has no image ${tag}`, {
@@ -49,29 +53,70 @@ export async function readOciDirectory(path: string, tag: string | null): Promis
   });
 }
 
+/** True when a user may call an entry of a layout so: by its whole reference, or as its annotation spells it. */
+export function layoutImageMatches({ descriptor, name, reference }: LayoutImage, wanted: string): boolean {
+  if (name === wanted || descriptor.annotations?.[OCI_REF_NAME] === wanted) return true;
+  return reference !== null && reference === normalisedReference(wanted);
+}
+
+/** The reference as dbup spells it; null when the text is none. */
+export function normalisedReference(text: string): string | null {
+  try {
+    return parseReference(text).text;
+  } catch (error) {
+    if (error instanceof DbupError && error.code === 'REFERENCE_INVALID') return null;
+    throw error;
+  }
+}
+
 /** The file that holds a blob. A digest is hex digits only, so the path stays in the layout. */
 export function ociBlobFile(directory: string, digest: Digest): string {
   return join(directory, blobPath(digest));
 }
 
-/** A JSON document of the layout; null when there is none. @throws DbupError INPUT_TOO_LARGE */
+/** What a path is, links followed; null when there is nothing. */
+export async function fileInfo(path: string): Promise<{ isFile: boolean; sizeBytes: number } | null> {
+  try {
+    const stats = await stat(path);
+    return { isFile: stats.isFile(), sizeBytes: stats.size };
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return null;
+    throw toDbupError(error, `reading ${path}`);
+  }
+}
+
+/** A JSON document of the layout; null when there is none. @throws DbupError INPUT_TOO_LARGE, INPUT_INVALID */
 export async function readSmallFile(path: string): Promise<Uint8Array | null> {
+  const info = await fileInfo(path);
+  if (info === null) return null;
+  // A pipe or a device would keep us waiting, or never end.
+  if (!info.isFile) {
+    throw new DbupError('INPUT_INVALID', `${path} is not a file`, {
+      hint: 'The layout is damaged: copy the image again.',
+    });
+  }
+  if (info.sizeBytes > LIMITS.imageJsonBytes) {
+    throw new DbupError(
+      'INPUT_TOO_LARGE',
+      `${path} has ${info.sizeBytes} bytes; at most ${LIMITS.imageJsonBytes} are read as JSON`,
+      { hint: 'No tool writes an image like this; check where it comes from.' },
+    );
+  }
   try {
     const handle = await open(path, 'r');
     try {
-      const { size } = await handle.stat();
-      if (size > LIMITS.imageJsonBytes) {
-        throw new DbupError(
-          'INPUT_TOO_LARGE',
-          `${path} has ${size} bytes; at most ${LIMITS.imageJsonBytes} are read as JSON`,
-        );
+      const bytes = new Uint8Array(info.sizeBytes);
+      let fill = 0;
+      while (fill < bytes.length) {
+        const { bytesRead } = await handle.read(bytes, fill, bytes.length - fill, fill);
+        if (bytesRead === 0) break;
+        fill += bytesRead;
       }
-      return await handle.readFile();
+      return bytes.subarray(0, fill);
     } finally {
       await handle.close();
     }
   } catch (error) {
-    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return null;
     throw toDbupError(error, `reading ${path}`);
   }
 }

@@ -1,4 +1,4 @@
-import { createInflater, detectCompression } from '../compress/plain-digest.js';
+import { detectCompression, inflate } from '../compress/inflate.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotImage, SnapshotLayer } from '../format/snapshot.js';
@@ -34,7 +34,18 @@ export class ImageReader {
   /** The tar the image came from. */
   async *archive(): AsyncGenerator<Uint8Array> {
     const { recipeId, sizeBytes } = this.snapshot.archive!;
-    yield* readSource(await openArchive(this.#cache, recipeId, sizeBytes));
+    let doneBytes = 0;
+    for await (const piece of readSource(await openArchive(this.#cache, recipeId, sizeBytes))) {
+      doneBytes += piece.length;
+      yield piece;
+    }
+    // Its parts have digests, but only their number of bytes tells that all of them were put together.
+    if (doneBytes === sizeBytes) return;
+    throw new DbupError(
+      'POOL_DAMAGED',
+      `the archive of ${this.snapshot.reference} was rebuilt as ${doneBytes} bytes, not as the ${sizeBytes} that were saved`,
+      { hint: 'Run `dbup verify --read-data`, then `dbup repair --from OTHER_POOL`.' },
+    );
   }
 
   /** A blob as it was saved. Pieces are valid until the next is asked for. */
@@ -85,7 +96,7 @@ export class ImageReader {
 
   async *#inflate(digest: string, diffId: string): AsyncGenerator<Uint8Array> {
     const sha256 = new Sha256Stream();
-    for await (const piece of inflate(this.blob(digest))) {
+    for await (const piece of inflateBlob(this.blob(digest))) {
       sha256.update(piece);
       yield piece;
     }
@@ -109,47 +120,19 @@ export class ImageReader {
   }
 }
 
-/** The plain bytes of a compressed stream; plain input passes through. */
-async function* inflate(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The plain bytes of a compressed blob; plain bytes pass through. */
+async function* inflateBlob(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
     const first = await iterator.next();
     if (first.done) return;
-    const head = new Uint8Array(first.value);
-    const compression = detectCompression(head);
-    async function* rest(): AsyncGenerator<Uint8Array> {
-      yield head;
-      for (let next = await iterator.next(); !next.done; next = await iterator.next())
-        yield new Uint8Array(next.value);
+    async function* whole(): AsyncGenerator<Uint8Array> {
+      yield first.value as Uint8Array;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     }
-    if (!compression) yield* rest();
-    else yield* inflateWith(compression, rest());
+    const compression = detectCompression(first.value);
+    yield* compression === null ? whole() : inflate(whole(), compression);
   } finally {
     await iterator.return?.();
-  }
-}
-
-async function* inflateWith(
-  compression: 'gzip' | 'zstd',
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  const inflater = createInflater(compression);
-  const feeding = (async () => {
-    try {
-      for await (const piece of source) {
-        if (!inflater.write(piece)) await new Promise((resolve) => inflater.once('drain', resolve));
-      }
-      inflater.end();
-    } catch (error) {
-      inflater.destroy(error as Error);
-    }
-  })();
-  try {
-    for await (const piece of inflater) yield piece as Uint8Array;
-  } finally {
-    inflater.destroy();
-    // A feeder held back by a destroyed inflater would never be told to go on.
-    inflater.emit('drain');
-    await feeding;
   }
 }

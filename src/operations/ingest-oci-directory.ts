@@ -1,15 +1,18 @@
 import { blobPath, walkImageTree } from '../archive/oci-layout.js';
-import { detectCompression, PlainDigester } from '../compress/plain-digest.js';
+import { COMPRESSION_MAGIC_BYTES, detectCompression } from '../compress/inflate.js';
+import { PlainDigester } from '../compress/plain-digest.js';
 import { throwIfInterrupted } from '../core/context.js';
-import { DbupError, isSystemError } from '../core/errors.js';
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import type { BlobRef } from '../format/recipe.js';
 import { sha256Hex } from '../hash/sha256.js';
-import { openArchiveInput } from '../image/archive-input.js';
-import { type OciDirectory, ociBlobFile, readSmallFile } from '../image/oci-directory.js';
+import { type ArchiveInput, openArchiveInput } from '../image/archive-input.js';
+import { fileInfo, type OciDirectory, ociBlobFile, readSmallFile } from '../image/oci-directory.js';
 import type { Descriptor } from '../oci/descriptor.js';
-import { digestHex } from '../oci/digest.js';
+import { type Digest, digestHex } from '../oci/digest.js';
 import { isImageConfigMediaType, isIndexMediaType, isManifestMediaType } from '../oci/media-types.js';
 import { BlobWriter } from '../pool/blob-writer.js';
-import { digestMismatch, type IngestedMember } from './ingest-archive.js';
+import { digestMismatch, type IngestedMember } from './member-sink.js';
 import type { SaveSession } from './save-session.js';
 
 /**
@@ -22,8 +25,9 @@ export async function ingestOciDirectory(
   session: SaveSession,
 ): Promise<Map<string, IngestedMember>> {
   const members = new Map<string, IngestedMember>();
+  const budget = new DocumentBudget(layout.path);
   for (const { descriptor } of layout.entries) {
-    await readDocuments(layout.path, descriptor, members);
+    await readDocuments(layout.path, descriptor, members, budget);
     const tree = walkImageTree(descriptor, ({ digest }) => members.get(blobPath(digest))?.document ?? null);
     for (const blob of [...tree.documents, ...tree.layers, ...tree.opaque]) {
       throwIfInterrupted(session.context.signal);
@@ -33,27 +37,50 @@ export async function ingestOciDirectory(
   return members;
 }
 
-/** Documents must be at hand before the tree can be walked: breadth first from the top. */
+/** Documents must be at hand before the tree can be walked: level by level from the top. */
 async function readDocuments(
   directory: string,
   root: Descriptor,
   members: Map<string, IngestedMember>,
+  budget: DocumentBudget,
 ): Promise<void> {
-  const queue = [root];
   const asked = new Set<string>();
-  while (queue.length > 0) {
-    const { digest } = queue.shift()!;
-    const key = blobPath(digest);
-    if (members.has(key) || asked.has(key)) continue;
-    asked.add(key);
-    const document = await readSmallFile(ociBlobFile(directory, digest));
-    if (!document) continue;
-    const actual = sha256Hex(document);
-    if (actual !== digestHex(digest)) throw digestMismatch(key, digestHex(digest), actual, directory);
-    members.set(key, { kind: 'file', document });
+  for (let wanted = [root]; wanted.length > 0; ) {
+    for (const { digest } of wanted) {
+      const key = blobPath(digest);
+      asked.add(digest);
+      if (members.has(key)) continue;
+      const document = await readSmallFile(ociBlobFile(directory, digest));
+      if (!document) continue;
+      budget.take(document.length);
+      const actual = sha256Hex(document);
+      if (actual !== digestHex(digest)) throw digestMismatch(key, digestHex(digest), actual, directory);
+      members.set(key, { kind: 'file', document });
+    }
     // Walking what is known so far tells which documents are wanted next.
-    const tree = walkImageTree(root, (wanted) => members.get(blobPath(wanted.digest))?.document ?? null);
-    queue.push(...tree.absent.filter(({ mediaType }) => isDocument(mediaType)));
+    const tree = walkImageTree(root, ({ digest }) => members.get(blobPath(digest))?.document ?? null);
+    wanted = tree.absent.filter(({ digest, mediaType }) => !asked.has(digest) && isDocument(mediaType));
+  }
+}
+
+/** What the documents of all images of a layout may come to, held in memory together. */
+class DocumentBudget {
+  readonly #directory: string;
+  #leftBytes: number = LIMITS.imageJsonTotalBytes;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @throws DbupError INPUT_TOO_LARGE */
+  take(byteCount: number): void {
+    this.#leftBytes -= byteCount;
+    if (this.#leftBytes >= 0) return;
+    throw new DbupError(
+      'INPUT_TOO_LARGE',
+      `the JSON documents of ${this.#directory} have more than ${LIMITS.imageJsonTotalBytes} bytes`,
+      { hint: 'Save its images one by one: oci:DIR:tag.' },
+    );
   }
 }
 
@@ -68,46 +95,78 @@ async function ingestBlob(
   session: SaveSession,
 ): Promise<void> {
   const key = blobPath(digest);
-  const path = ociBlobFile(directory, digest);
   const member: IngestedMember = members.get(key) ?? { kind: 'file' };
   if (member.blob) return;
-  const input = await openArchiveInput(path).catch((error: unknown) => {
-    if (
-      error instanceof DbupError &&
-      (error.code === 'INPUT_NOT_FOUND' || isSystemError(error.cause, 'ENOENT'))
-    )
-      return null;
-    throw error;
-  });
+  const input = await openBlobFile(ociBlobFile(directory, digest));
   if (!input) return;
   try {
-    const known = await session.known.find(digestHex(digest), sizeBytes);
-    if (known) {
-      const actual = await session.pool.workers.hashFile(path, 0, sizeBytes);
-      if (actual !== digestHex(digest)) throw digestMismatch(key, digestHex(digest), actual, directory);
-      members.set(key, { ...member, blob: known });
-      return;
+    if (input.sizeBytes !== sizeBytes) {
+      throw new DbupError(
+        'INPUT_INVALID',
+        `${key} of ${directory} has ${input.sizeBytes} bytes; the image says ${sizeBytes}`,
+        { hint: 'The image is incomplete or damaged: save or download it again.' },
+      );
     }
-    const task = `reading ${key}`;
-    session.context.report({ type: 'start', task, subject: key, totalBytes: sizeBytes });
-    input.useBuffers(session.ingest.windows);
-    const writer = new BlobWriter(session.ingest);
-    let digester: PlainDigester | null = null;
-    for (let bytes = await input.read(); bytes; bytes = await input.read()) {
-      throwIfInterrupted(session.context.signal);
-      const compression = input.positionBytes === bytes.length ? detectCompression(bytes) : null;
-      if (compression) digester = new PlainDigester(compression);
-      await writer.write(bytes);
-      await digester?.write(bytes);
-      session.context.report({ type: 'bytes', task, doneBytes: input.positionBytes, totalBytes: sizeBytes });
-    }
-    await input.assertUnchanged();
-    const blob = await writer.finish();
-    if (blob.digestHex !== digestHex(digest))
-      throw digestMismatch(key, digestHex(digest), blob.digestHex, directory);
-    members.set(key, { ...member, blob, ...(digester && { plain: await digester.finish() }) });
-    session.context.report({ type: 'end', task });
+    const blob = await findKnown(input, key, digestHex(digest), session);
+    members.set(key, { ...member, ...(blob ? { blob } : await storeBlobFile(input, key, digest, session)) });
   } finally {
     await input.close();
   }
+}
+
+/** A blob the pool holds is hashed, and not stored again. */
+async function findKnown(
+  input: ArchiveInput,
+  key: string,
+  expected: string,
+  session: SaveSession,
+): Promise<BlobRef | null> {
+  const blob = await session.known.find(expected, input.sizeBytes!);
+  if (!blob) return null;
+  const head = new Uint8Array(COMPRESSION_MAGIC_BYTES);
+  await input.readAt(head, 0);
+  // What a compressed layer inflates to must have been proven before.
+  if (detectCompression(head) && session.known.diffIdOf(`sha256:${expected}`) === undefined) return null;
+  const actual = await session.pool.workers.hashFile(input.path!, 0, input.sizeBytes!);
+  await input.assertUnchanged();
+  if (actual !== expected) throw digestMismatch(key, expected, actual, input.description);
+  return blob;
+}
+
+async function storeBlobFile(
+  input: ArchiveInput,
+  key: string,
+  digest: Digest,
+  { context, ingest }: SaveSession,
+): Promise<Pick<IngestedMember, 'blob' | 'plain'>> {
+  const task = `reading ${key}`;
+  const totalBytes = input.sizeBytes!;
+  context.report({ type: 'start', task, subject: key, totalBytes });
+  input.useBuffers(ingest.windows);
+  const writer = new BlobWriter(ingest);
+  const digester = new PlainDigester();
+  for (let bytes = await input.read(); bytes; bytes = await input.read()) {
+    throwIfInterrupted(context.signal);
+    if (input.positionBytes > totalBytes) await input.assertUnchanged();
+    await writer.write(bytes);
+    await digester.write(bytes);
+    context.report({ type: 'bytes', task, doneBytes: input.positionBytes, totalBytes });
+  }
+  await input.assertUnchanged();
+  const blob = await writer.finish();
+  if (blob.digestHex !== digestHex(digest))
+    throw digestMismatch(key, digestHex(digest), blob.digestHex, input.description);
+  const plain = await digester.finish();
+  context.report({ type: 'end', task });
+  return { blob, ...(plain !== undefined && { plain }) };
+}
+
+/** Null when the layout does not hold the blob. Nothing but a regular file is opened: a pipe would keep us waiting. */
+async function openBlobFile(path: string): Promise<ArchiveInput | null> {
+  const info = await fileInfo(path);
+  if (info === null) return null;
+  if (info.isFile) return openArchiveInput(path);
+  throw new DbupError('INPUT_INVALID', `${path} is not a file`, {
+    hint: 'The layout is damaged: copy the image again.',
+  });
 }

@@ -18,12 +18,13 @@ import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
 import type { SnapshotBlob, SnapshotImage, SnapshotLayer } from '../format/snapshot.js';
 import { sha256Hex } from '../hash/sha256.js';
+import { OCI_REF_NAME } from '../image/oci-directory.js';
 import { type ImageConfig, parseImageConfig } from '../oci/config.js';
 import type { Descriptor } from '../oci/descriptor.js';
 import { type Digest, digestFromHex, digestHex } from '../oci/digest.js';
 import { isForeignLayer, MEDIA_TYPES } from '../oci/media-types.js';
 import { formatPlatform } from '../oci/platform.js';
-import { digestMismatch, type IngestedMember } from './ingest-archive.js';
+import { digestMismatch, type IngestedMember } from './member-sink.js';
 
 /** An image found in a source, every digest in it checked. */
 export interface FoundImage {
@@ -31,6 +32,8 @@ export interface FoundImage {
   references: string[];
   /** What the source calls it where that is no whole reference: a bare tag of an OCI layout. */
   tag: string | null;
+  /** What skopeo calls an image of an OCI layout: its ref name, which may be the tag alone. */
+  layoutName?: string;
   imageId: string;
   root?: { digest: string; mediaType: string; sizeBytes: number };
   images: SnapshotImage[];
@@ -100,7 +103,7 @@ async function dockerImage(entry: DockerImageEntry, parts: InterpretParts): Prom
     const layer = resolveMember(entry.layerNames[i]!, parts.members);
     const blob = layer.member.blob ?? (await parts.storeBlob(layer.member.document ?? new Uint8Array(0)));
     checkDiffId(layer.name, blob, layer.member, config.diffIds[i]!, parts);
-    blobs.push(snapshotBlob(blob, MEDIA_TYPES.dockerLayerTar));
+    blobs.push(snapshotBlob(blob, layerMediaType(blob, layer.member, config.diffIds[i]!)));
     layers.push({ digest: `sha256:${blob.digestHex}`, diffId: config.diffIds[i]! });
   }
   const imageId = `sha256:${configHex}`;
@@ -115,7 +118,10 @@ async function dockerImage(entry: DockerImageEntry, parts: InterpretParts): Prom
 }
 
 /** The images an OCI layout lists. @throws DbupError INPUT_INVALID, DIGEST_MISMATCH */
-export function interpretOciLayout(parts: InterpretParts, entries?: readonly LayoutImage[]): FoundImage[] {
+export async function interpretOciLayout(
+  parts: InterpretParts,
+  entries?: readonly LayoutImage[],
+): Promise<FoundImage[]> {
   const index = parts.members.get(OCI_INDEX_NAME)?.document;
   if (!entries && !index) throw invalid(`${OCI_INDEX_NAME} is no JSON document`, parts);
   const listed = entries ?? listLayoutImages(index!, `${OCI_INDEX_NAME} of ${parts.description}`);
@@ -124,42 +130,50 @@ export function interpretOciLayout(parts: InterpretParts, entries?: readonly Lay
       hint: 'Its index.json has no manifests; copy an image into it first.',
     });
   }
-  return listed.map((entry) => ociImage(entry, parts));
+  const found: FoundImage[] = [];
+  for (const entry of listed) found.push(await ociImage(entry, parts));
+  return found;
 }
 
-function ociImage(entry: LayoutImage, parts: InterpretParts): FoundImage {
+async function ociImage(entry: LayoutImage, parts: InterpretParts): Promise<FoundImage> {
   const { descriptor } = entry;
   const member = (digest: Digest): IngestedMember | undefined => parts.members.get(blobPath(digest));
   const tree = walkImageTree(descriptor, ({ digest }) => member(digest)?.document ?? null);
   const absent = new Set<string>(tree.absent.map(({ digest }) => digest));
   if (absent.has(descriptor.digest)) throw missing(descriptor, parts);
+  const layoutName = descriptor.annotations?.[OCI_REF_NAME];
   const images: SnapshotImage[] = [];
   for (const image of tree.images) {
-    if (isAbsent(image, member)) for (const { digest } of [image.config, ...image.layers]) absent.add(digest);
+    // A platform that was not pulled: it may share layers with one that was, but never a config.
+    if (member(image.config.digest) === undefined) absent.add(image.config.digest);
     else images.push(treeImage(image, member, parts));
   }
-  if (images.length === 0 && tree.images.length > 0) throw missing(tree.images[0]!.config, parts);
+  const runnable = tree.images.filter(({ attestation }) => !attestation);
+  const held = runnable.filter(({ config }) => !absent.has(config.digest));
+  if (held.length === 0 && runnable.length > 0) throw missing(runnable[0]!.config, parts);
   const blobs: SnapshotBlob[] = [];
-  for (const { digest, mediaType } of [...tree.documents, ...tree.layers, ...tree.opaque]) {
-    const blob = member(digest)?.blob;
-    if (blob) blobs.push(snapshotBlob(blob, mediaType));
-    else absent.add(digest);
+  for (const { digest, mediaType, sizeBytes } of [...tree.documents, ...tree.layers, ...tree.opaque]) {
+    const file = member(digest);
+    if (file?.kind !== 'file') {
+      absent.add(digest);
+      continue;
+    }
+    const blob = file.blob ?? (await parts.storeBlob(file.document ?? new Uint8Array(0)));
+    if (blob.sizeBytes !== sizeBytes) {
+      throw invalid(`${digest} has ${blob.sizeBytes} bytes; the image says ${sizeBytes}`, parts);
+    }
+    blobs.push(snapshotBlob(blob, mediaType));
   }
-  const runnable = tree.images.filter((image) => !image.attestation && !absent.has(image.config.digest));
   return {
     references: entry.reference === null ? [] : [entry.reference],
     tag: entry.reference === null ? entry.name : null,
-    imageId: runnable.length === 1 ? runnable[0]!.config.digest : descriptor.digest,
+    ...(layoutName !== undefined && { layoutName }),
+    imageId: held.length === 1 ? held[0]!.config.digest : descriptor.digest,
     root: { digest: descriptor.digest, mediaType: descriptor.mediaType, sizeBytes: descriptor.sizeBytes },
     images,
     absent: [...absent],
     blobs: uniqueBlobs(blobs),
   };
-}
-
-/** A platform that was not pulled: none of what its manifest names is there. */
-function isAbsent(image: TreeImage, member: (digest: Digest) => IngestedMember | undefined): boolean {
-  return [image.config, ...image.layers].every(({ digest }) => member(digest) === undefined);
 }
 
 function treeImage(
@@ -196,7 +210,7 @@ function checkDiffId(
   parts: InterpretParts,
 ): void {
   const expected = digestHex(diffId);
-  if (blob.digestHex === expected) return;
+  if (blob.digestHex === expected || member.plain?.digestHex === expected) return;
   if (member.plain === undefined) {
     const proven = parts.diffIdOf(digestFromHex(blob.digestHex));
     if (proven === diffId) return;
@@ -208,6 +222,14 @@ function checkDiffId(
     member.plain?.digestHex ?? blob.digestHex,
     parts.description,
   );
+}
+
+/** A docker-archive does not say how a layer is compressed; its bytes do. */
+function layerMediaType(blob: BlobRef, member: IngestedMember, diffId: Digest): string {
+  if (blob.digestHex === digestHex(diffId)) return MEDIA_TYPES.dockerLayerTar;
+  return (member.plain?.compression ?? member.compression) === 'zstd'
+    ? MEDIA_TYPES.dockerLayerTarZstd
+    : MEDIA_TYPES.dockerLayerTarGzip;
 }
 
 function snapshotBlob(blob: BlobRef, mediaType: string): SnapshotBlob {

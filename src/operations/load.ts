@@ -1,6 +1,6 @@
 import { writeTar } from '../archive/tar-write.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
-import { DbupError } from '../core/errors.js';
+import { DbupError, toDbupError } from '../core/errors.js';
 import type { SnapshotImage } from '../format/snapshot.js';
 import { type EngineClient, knownPrefixLength } from '../image/engine/engine-client.js';
 import { writeOciDirectory } from '../image/oci-directory-writer.js';
@@ -47,6 +47,20 @@ export interface LoadResult {
  * @throws DbupError SNAPSHOT_NOT_FOUND, POOL_INCOMPLETE, POOL_DAMAGED, ENGINE_*
  */
 export async function load(
+  pool: Pool,
+  address: string,
+  sink: LoadSink,
+  options: LoadOptions,
+  context: OperationContext,
+): Promise<LoadResult> {
+  try {
+    return await loadVersion(pool, address, sink, options, context);
+  } catch (error) {
+    throw toDbupError(error, `loading ${address}`);
+  }
+}
+
+async function loadVersion(
   pool: Pool,
   address: string,
   sink: LoadSink,

@@ -161,10 +161,10 @@ export class SaveSession {
 
   /**
    * Ends a save that failed. After a cut or an interruption what was stored stays, for the next try to reuse;
-   * after refused input the packs written go again, if nobody can have built on them.
+   * after refused input the packs written go again, if nobody can have built on them. Never throws.
    */
   async fail(error: unknown): Promise<void> {
-    const refused = error instanceof DbupError && /^(INPUT_|DIGEST_|REFERENCE_)/.test(error.code);
+    const refused = error instanceof DbupError && /^(INPUT_|DIGEST_|REFERENCE_|USAGE$)/.test(error.code);
     const interrupted =
       error instanceof DbupError && (error.code === 'INTERRUPTED' || error.code.startsWith('ENGINE_'));
     if (interrupted) {
@@ -176,7 +176,12 @@ export class SaveSession {
       }
     }
     await this.ingest.abandon();
-    if (refused && this.#packs.written.length > 0) await this.#removePacks();
+    if (!refused || this.#packs.written.length === 0) return;
+    try {
+      await this.#removePacks();
+    } catch {
+      // What ended the save is the one to report; gc removes what is left.
+    }
   }
 
   /** Only alone with the pool, and only when no snapshot has appeared since: then nothing refers to the packs. */
@@ -185,7 +190,9 @@ export class SaveSession {
     if (!this.pool.tryExclusive()) return;
     const { records } = await this.pool.catalog.snapshots();
     if (records.some(({ id }) => !before.has(id))) return;
-    for (const { name } of this.#packs.written) await this.pool.fs.unlink(this.pool.layout.packPath(name));
+    for (const { name, isNew } of this.#packs.written) {
+      if (isNew) await this.pool.fs.unlink(this.pool.layout.packPath(name));
+    }
     await this.pool.fs.syncDirectory(this.pool.layout.packsDirectory);
   }
 

@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import type { OperationContext } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
 import type { SnapshotArchive } from '../format/snapshot.js';
 import { type ArchiveInput, openArchiveInput, StreamInput } from '../image/archive-input.js';
 import type { EngineClient } from '../image/engine/engine-client.js';
-import { readOciDirectory } from '../image/oci-directory.js';
+import { normalisedReference, readOciDirectory } from '../image/oci-directory.js';
 import { looksLikeImageId, parseReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
 import { ingestArchive } from './ingest-archive.js';
@@ -62,12 +63,16 @@ export async function save(
   context: OperationContext,
 ): Promise<SaveResult> {
   const as = options.as === undefined ? undefined : parseReference(options.as).text;
-  const session = await SaveSession.open(pool, context, options.level ?? DEFAULT_LEVEL);
+  const session = await SaveSession.open(pool, context, options.level ?? DEFAULT_LEVEL).catch(
+    (error: unknown) => {
+      throw toDbupError(error, 'reading the pool');
+    },
+  );
   try {
     const images = await saveInto(session, source, as);
     return {
       images,
-      sourceBytes: Math.max(0, ...images.map(({ imageBytes }) => imageBytes)),
+      sourceBytes: images.reduce((most, { imageBytes }) => Math.max(most, imageBytes), 0),
       newBytes: images.reduce((sum, { newBytes }) => sum + newBytes, 0),
     };
   } catch (error) {
@@ -152,7 +157,7 @@ async function saveArchive(
   }
   checkBlobNames(parts);
   const found =
-    dialect === 'docker-archive' ? await interpretDockerArchive(parts) : interpretOciLayout(parts);
+    dialect === 'docker-archive' ? await interpretDockerArchive(parts) : await interpretOciLayout(parts);
   const chosen =
     wanted.reference === undefined ? found : chooseImage(found, wanted.reference, input.description);
   const named = nameImages(chosen, as, input.path ?? 'stdin');
@@ -180,7 +185,7 @@ async function saveOciDirectory(
 ): Promise<SavedImage[]> {
   const layout = await readOciDirectory(path, tag);
   const members = await ingestOciDirectory(layout, session);
-  const found = interpretOciLayout(interpretParts(session, members, path), layout.entries);
+  const found = await interpretOciLayout(interpretParts(session, members, path), layout.entries);
   const named = nameImages(found, as, path);
   return session.commit(
     named.map((entry) => ({ ...entry, imageBytes: imageBytesOf(entry.image, 2, 0) })),
@@ -207,9 +212,12 @@ function imageBytesOf(image: FoundImage, imageCount: number, archiveBytes: numbe
 }
 
 function chooseImage(found: readonly FoundImage[], reference: string, description: string): FoundImage[] {
-  const wanted = parseReference(reference).text;
-  const image = found.find(({ references, tag }) => references.includes(wanted) || tag === reference);
-  if (image) return [{ ...image, references: [wanted] }];
+  const wanted = normalisedReference(reference);
+  const byName = found.find(({ references }) => wanted !== null && references.includes(wanted));
+  if (byName) return [{ ...byName, references: [wanted!] }];
+  // An OCI layout may hold bare tags, and skopeo calls an image by the tag alone.
+  const byTag = found.find(({ tag, layoutName }) => tag === reference || layoutName === reference);
+  if (byTag) return [byTag];
   const names = found.flatMap(({ references, tag }) => (tag === null ? references : [...references, tag]));
   throw new DbupError('INPUT_NOT_FOUND', `${description} has no image ${reference}`, {
     hint:
@@ -231,10 +239,36 @@ function nameImages(
       hint: 'Leave --as out, or choose one image with docker-archive:FILE:reference.',
     });
   }
-  return found.map((image) => {
+  const named = found.map((image) => {
     if (image.references.length > 0) return { image, references: image.references };
     return { image, references: [referenceFromTag(image, path) ?? untaggedReference(image.imageId)] };
   });
+  checkNames(named, path);
+  return named;
+}
+
+/** One reference for two images would make one of them a version of the other, and which one by chance. */
+function checkNames(named: readonly { image: FoundImage; references: string[] }[], path: string): void {
+  const identities = new Map<string, string>();
+  for (const { image, references } of named) {
+    const identity = image.root?.digest ?? image.imageId;
+    for (const reference of references) {
+      const other = identities.get(reference);
+      if (other !== undefined && other !== identity) {
+        throw new DbupError('INPUT_INVALID', `${path} gives the name ${reference} to two images`, {
+          hint: 'Save one of them, by its tag or with --as, or name them apart where they come from.',
+          details: { reference, images: [other, identity] },
+        });
+      }
+      identities.set(reference, identity);
+    }
+  }
+  if (identities.size <= LIMITS.archiveImages) return;
+  throw new DbupError(
+    'INPUT_TOO_LARGE',
+    `${path} names its images by ${identities.size} references; at most ${LIMITS.archiveImages} are saved at once`,
+    { hint: 'Save one of them under a name of your own with --as.' },
+  );
 }
 
 function referenceFromTag(image: FoundImage, path: string): string | null {
@@ -242,10 +276,5 @@ function referenceFromTag(image: FoundImage, path: string): string | null {
   const name = basename(path)
     .replace(/\.(tar|oci)$/, '')
     .toLowerCase();
-  try {
-    return parseReference(`${name}:${image.tag}`).text;
-  } catch (error) {
-    if (error instanceof DbupError && error.code === 'REFERENCE_INVALID') return null;
-    throw error;
-  }
+  return normalisedReference(`${name}:${image.tag}`);
 }

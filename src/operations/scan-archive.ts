@@ -27,12 +27,14 @@ export async function forecastDigests(input: ArchiveInput): Promise<Map<string, 
   const expected = new Map<string, string>();
   if (input.path === null) return expected;
   try {
-    const members = await scanMembers(input);
+    const { members, repeated } = await scanMembers(input);
     for (const [key, { kind }] of members) {
       const digest = kind === 'file' ? parseBlobPath(key) : null;
       if (digest) expected.set(key, digestHex(digest));
     }
     await forecastLayers(input, members, expected);
+    // Only the last of several counts, and the earlier ones may be anything.
+    for (const key of repeated) expected.delete(key);
   } catch (error) {
     if (!(error instanceof DbupError)) throw error;
   }
@@ -57,8 +59,12 @@ async function forecastLayers(
   }
 }
 
-async function scanMembers(input: ArchiveInput): Promise<Map<string, ScannedMember>> {
+/** The members by key, and the keys that occur more than once. */
+async function scanMembers(
+  input: ArchiveInput,
+): Promise<{ members: Map<string, ScannedMember>; repeated: Set<string> }> {
   const members = new Map<string, ScannedMember>();
+  const repeated = new Set<string>();
   const walk = new TarWalk();
   const block = new Uint8Array(64 * 1024);
   let count = 0;
@@ -66,12 +72,12 @@ async function scanMembers(input: ArchiveInput): Promise<Map<string, ScannedMemb
     const before = walk.member;
     const piece = block.subarray(0, Math.min(block.length, walk.remainingBytes));
     const read = await input.readAt(piece, position);
-    if (read === 0) return members;
+    if (read === 0) return { members, repeated };
     walk.skeleton(piece.subarray(0, read));
     position += read;
     const member = walk.member;
     if (member === null || member === before) continue;
-    if (++count > LIMITS.archiveMembers) return new Map();
+    if (++count > LIMITS.archiveMembers) return { members: new Map(), repeated };
     const key = memberKey(member.name);
     const kind =
       member.type === '0'
@@ -81,22 +87,29 @@ async function scanMembers(input: ArchiveInput): Promise<Map<string, ScannedMemb
           : member.type === '1'
             ? 'hardlink'
             : 'other';
-    if (key !== null)
+    if (key !== null) {
+      if (members.has(key)) repeated.add(key);
       members.set(key, {
         kind,
         linkName: member.linkName,
         positionBytes: position,
         sizeBytes: member.sizeBytes,
       });
+    }
     if (walk.kind === 'content') {
       position += walk.remainingBytes;
       walk.content(walk.remainingBytes);
+      // A header may claim more than any file can hold; no read goes there.
+      if (position > input.sizeBytes!) return { members, repeated };
     }
   }
 }
 
 async function readDocument(input: ArchiveInput, member: ScannedMember): Promise<Uint8Array> {
-  if (member.sizeBytes > LIMITS.imageJsonBytes) {
+  if (
+    member.sizeBytes > LIMITS.imageJsonBytes ||
+    member.positionBytes + member.sizeBytes > input.sizeBytes!
+  ) {
     throw new DbupError(
       'INPUT_TOO_LARGE',
       `a JSON document of ${input.description} has ${member.sizeBytes} bytes`,

@@ -23,7 +23,10 @@ export class KnownBlobs {
         this.#blobs.set(digestHex, { digestHex, sizeBytes, recipeId });
       }
       for (const image of snapshot.images) {
-        for (const { digest, diffId } of image.layers) this.#diffIds.set(digest, diffId);
+        // A plain layer proves nothing, and neither does a statement about an image.
+        for (const { digest, diffId } of image.layers) {
+          if (digest !== diffId) this.#diffIds.set(digest, diffId);
+        }
       }
     }
   }
@@ -38,7 +41,7 @@ export class KnownBlobs {
     return (await this.isComplete(blob.recipeId, sizeBytes)) ? blob : null;
   }
 
-  /** True when every chunk a recipe needs is in the pool. */
+  /** True when every chunk a recipe needs is in the pool. @throws DbupError POOL_DAMAGED when that cannot be told */
   async isComplete(recipeId: string, sizeBytes: number): Promise<boolean> {
     const known = this.#complete.get(recipeId);
     if (known !== undefined) return known;
@@ -57,7 +60,8 @@ export class KnownBlobs {
     try {
       await reach.addRecipe(recipeId, sizeBytes);
     } catch (error) {
-      if (error instanceof DbupError) return false;
+      // What is missing is stored again. What is damaged would not be: its chunks count as known.
+      if (error instanceof DbupError && error.code === 'POOL_INCOMPLETE') return false;
       throw error;
     }
     return reach.missing.count === 0;

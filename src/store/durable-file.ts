@@ -59,17 +59,19 @@ export class DurableFile {
   /**
    * Makes the file appear in `directory` under the SHA-256 of its bytes (or under `name`).
    * A file of that name with the same content is replaced by its equal: a damaged one is thereby healed.
-   * @returns the name
+   * @returns the name, and whether it was free before
    */
-  async commit(directory: string, name?: string): Promise<string> {
+  async commit(directory: string, name?: string): Promise<{ name: string; isNew: boolean }> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
       const finalName = name ?? this.#sha256.hex();
       await this.#file.sync();
       await this.#close();
-      await this.#fs.rename(this.#temporaryPath, join(directory, finalName));
+      const path = join(directory, finalName);
+      const isNew = (await this.#fs.info(path)) === null;
+      await this.#fs.rename(this.#temporaryPath, path);
       await this.#fs.syncDirectory(directory);
-      return finalName;
+      return { name: finalName, isNew };
     } catch (error) {
       this.#failure = error;
       await this.abort();
@@ -79,12 +81,9 @@ export class DurableFile {
 
   /** Removes the temporary file; does nothing after a commit. Never throws. */
   async abort(): Promise<void> {
-    try {
-      await this.#close();
-      await this.#fs.unlink(this.#temporaryPath);
-    } catch {
-      // The first error is the one to report; what is left in tmp/ is removed by gc.
-    }
+    // The first error is the one to report; what is left in tmp/ is removed by gc.
+    await this.#close().catch(() => {});
+    await this.#fs.unlink(this.#temporaryPath).catch(() => {});
   }
 
   async #close(): Promise<void> {
@@ -105,7 +104,7 @@ export async function writeDurably(
   const file = await DurableFile.create(fs, temporaryDirectory);
   try {
     await file.write(bytes);
-    return await file.commit(directory, name);
+    return (await file.commit(directory, name)).name;
   } catch (error) {
     await file.abort();
     throw error;

@@ -31,6 +31,8 @@ export interface BlockToWrite {
 export interface WrittenPack {
   name: string;
   sizeBytes: number;
+  /** False when the pool held a file of that name, sound or not. */
+  isNew: boolean;
 }
 
 /**
@@ -96,8 +98,8 @@ export class PackWriter {
     this.#blocks = [];
     this.#chunkIds = [];
     this.#chunkBytes = [];
-    this.#committing = file.commit(this.#layout.packsDirectory).then((name) => {
-      this.written.push({ name, sizeBytes: file.sizeBytes });
+    this.#committing = file.commit(this.#layout.packsDirectory).then(({ name, isNew }) => {
+      this.written.push({ name, sizeBytes: file.sizeBytes, isNew });
     });
     // Reported by whoever waits for it next.
     this.#committing.catch(() => {});

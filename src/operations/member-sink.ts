@@ -1,0 +1,295 @@
+import { DOCKER_MANIFEST_NAME, type MemberInfo, memberKey } from '../archive/docker-manifest.js';
+import { OCI_INDEX_NAME, OCI_LAYOUT_NAME } from '../archive/oci-layout.js';
+import type { TarMember } from '../archive/tar-walk.js';
+import { COMPRESSION_MAGIC_BYTES, type Compression, detectCompression } from '../compress/inflate.js';
+import { type PlainDigest, PlainDigester } from '../compress/plain-digest.js';
+import type { OperationContext } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { BLOCK_KIND } from '../format/pack.js';
+import type { BlobRef, Segment } from '../format/recipe.js';
+import type { ArchiveInput } from '../image/archive-input.js';
+import { BlobWriter, type TarContentSink } from '../pool/blob-writer.js';
+import type { BlockWorkers } from '../pool/block-workers.js';
+import type { ChunkIngest } from '../pool/chunk-ingest.js';
+import type { KnownBlobs } from '../pool/known-blobs.js';
+import { StreamWriter } from '../pool/stream-writer.js';
+
+/**
+ * Members become blobs of their own, found again by digest whatever archive they are in, but for the small
+ * files that docker writes about each layer. With very many members only what looks like a layer does.
+ */
+const SMALL_FILE_BYTES = 4096;
+const SMALL_FILE_NAMES = /(^|\/)(VERSION|json|repositories|oci-layout|[^/]*\.json)$/;
+const MANY_MEMBERS = 5_000;
+const LAYER_NAMES = /^blobs\/|\.tar(\.[a-z]+)?$/;
+/** What a JSON document may begin with: a brace, or blanks before it. */
+const DOCUMENT_STARTS: ReadonlySet<number> = new Set([0x7b, 0x20, 0x09, 0x0a, 0x0d]);
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A member of an archive that has passed. */
+export interface IngestedMember extends MemberInfo {
+  /** Set for files stored as blobs of their own. */
+  blob?: BlobRef;
+  /** What a compressed blob inflates to; null when it does not inflate. Absent too where the pool knew the blob. */
+  plain?: PlainDigest | null;
+  /** Of a blob that the pool knew. */
+  compression?: Compression;
+  /** The bytes of a JSON document. */
+  document?: Uint8Array;
+}
+
+export interface IngestParts {
+  ingest: ChunkIngest;
+  known: KnownBlobs;
+  workers: BlockWorkers;
+  context: OperationContext;
+  /** The digest each member will have if the archive is sound, by member key: what is known need not be read twice. */
+  expected: ReadonlyMap<string, string>;
+}
+
+/** The member whose contents are passing. */
+interface OpenMember {
+  name: string;
+  /** Null for a member that no document may name. */
+  key: string | null;
+  sizeBytes: number;
+  doneBytes: number;
+  blob: { writer: BlobWriter; digester: PlainDigester } | null;
+  document: Uint8Array | null;
+}
+
+/** Decides what becomes of each member and keeps what is needed to understand the archive. */
+export class MemberSink implements TarContentSink {
+  /** By {@link memberKey}: links, blobs and documents. The last of one name counts, as when a tar is unpacked. */
+  readonly members = new Map<string, IngestedMember>();
+  readonly #input: ArchiveInput;
+  readonly #parts: IngestParts;
+  readonly #segments: Segment[] = [];
+  readonly #skipped: Promise<void>[] = [];
+  /** Bytes of documents that only look like ones, by member key. */
+  readonly #guessed = new Map<string, number>();
+  #documentBytes = 0;
+  #run: StreamWriter | null = null;
+  #open: OpenMember | null = null;
+  #memberCount = 0;
+
+  constructor(input: ArchiveInput, parts: IngestParts) {
+    this.#input = input;
+    this.#parts = parts;
+  }
+
+  get foundMember(): boolean {
+    return this.#memberCount > 0;
+  }
+
+  /** The name of the member whose contents are passing. */
+  get openMember(): string | null {
+    return this.#open?.name ?? null;
+  }
+
+  /** A member's header has passed. @throws DbupError INPUT_TOO_LARGE before any of its contents is read */
+  note(member: TarMember): void {
+    this.#memberCount++;
+    const key = memberKey(member.name);
+    if (key === null) return;
+    const isJsonName = key === DOCKER_MANIFEST_NAME || key === OCI_INDEX_NAME || key === OCI_LAYOUT_NAME;
+    if (isJsonName && member.sizeBytes > LIMITS.imageJsonBytes) {
+      throw tooLarge(
+        `${key} of ${this.#input.description} has ${member.sizeBytes} bytes; at most ${LIMITS.imageJsonBytes} are read`,
+      );
+    }
+    this.#forget(key);
+    const kind = kindOf(member.type);
+    if (kind === 'file') {
+      // An empty file is complete with its header, others once their contents have passed.
+      if (member.sizeBytes === 0 && this.#mayBeNamed(key)) this.#keep(key, { kind, document: NO_BYTES });
+    } else if (kind !== 'directory') {
+      this.#keep(key, { kind, ...(member.linkName !== '' && { linkName: member.linkName }) });
+    }
+  }
+
+  /**
+   * Leaves a member out that the pool knows, hashing it in another thread to be sure.
+   * @param head what is at hand of its contents
+   */
+  async trySkip(member: TarMember, positionBytes: number, head: Uint8Array): Promise<boolean> {
+    const { path, sizeBytes: inputBytes } = this.#input;
+    const key = memberKey(member.name);
+    const expected = key === null ? undefined : this.#parts.expected.get(key);
+    if (path === null || expected === undefined || kindOf(member.type) !== 'file') return false;
+    if (isDocumentName(key!, member.sizeBytes) || DOCUMENT_STARTS.has(head[0]!)) return false;
+    if (positionBytes + member.sizeBytes > inputBytes!) return false;
+    if (head.length < COMPRESSION_MAGIC_BYTES) return false;
+    const blob = await this.#parts.known.find(expected, member.sizeBytes);
+    if (!blob) return false;
+    const compression = detectCompression(head);
+    // What a compressed layer inflates to must have been proven before.
+    if (compression && this.#parts.known.diffIdOf(`sha256:${expected}`) === undefined) return false;
+    const hashing = this.#parts.workers.hashFile(path, positionBytes, member.sizeBytes).then((hex) => {
+      if (hex !== expected) throw digestMismatch(member.name, expected, hex, this.#input.description);
+    });
+    hashing.catch(() => {});
+    this.#skipped.push(hashing);
+    await this.#endRun();
+    this.#addBlob(blob);
+    this.#keep(key!, { kind: 'file', blob, ...(compression && { compression }) });
+    return true;
+  }
+
+  /** @throws DbupError DIGEST_MISMATCH when a member left out is not what the pool holds; Error of code TRUNCATED */
+  async verifySkipped(): Promise<void> {
+    await Promise.all(this.#skipped);
+  }
+
+  begin(name: string, sizeBytes: number): Promise<void> | undefined {
+    const key = memberKey(name);
+    const document = key !== null && isDocumentName(key, sizeBytes) ? this.#newDocument(sizeBytes) : null;
+    this.#open = { name, key, sizeBytes, doneBytes: 0, blob: null, document };
+    if (this.#becomesBlob(key ?? name, sizeBytes)) return this.#beginBlob(this.#open);
+    this.#run ??= new StreamWriter(this.#parts.ingest, BLOCK_KIND.data);
+    return undefined;
+  }
+
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    const open = this.#open!;
+    if (open.doneBytes === 0) this.#guessDocument(open, bytes);
+    open.document?.set(bytes, open.doneBytes);
+    open.doneBytes += bytes.length;
+    return open.blob ? writeBlob(open.blob, bytes) : this.#run!.write(bytes);
+  }
+
+  /** A member cut short stays the open one: the archive is refused when its end is reached. */
+  async end(): Promise<void> {
+    const { key, sizeBytes, doneBytes, blob, document } = this.#open!;
+    if (doneBytes < sizeBytes) return;
+    const member: IngestedMember = { kind: 'file', ...(document && { document }) };
+    if (blob) {
+      member.blob = await blob.writer.finish();
+      const plain = await blob.digester.finish();
+      if (plain !== undefined) member.plain = plain;
+      this.#addBlob(member.blob);
+    }
+    if (key !== null && (blob || document)) this.#keep(key, member);
+    this.#open = null;
+  }
+
+  async finish(): Promise<Segment[]> {
+    await this.#endRun();
+    return this.#segments;
+  }
+
+  #becomesBlob(key: string, sizeBytes: number): boolean {
+    if (!this.#mayBeNamed(key)) return false;
+    return sizeBytes >= SMALL_FILE_BYTES || !SMALL_FILE_NAMES.test(key);
+  }
+
+  /** With very many members only those are kept in mind that a manifest is likely to name. */
+  #mayBeNamed(key: string): boolean {
+    return this.#memberCount <= MANY_MEMBERS || LAYER_NAMES.test(key);
+  }
+
+  #keep(key: string, member: IngestedMember): void {
+    this.members.set(key, member);
+    if (this.members.size > LIMITS.archiveMembers) {
+      throw tooLarge(
+        `${this.#input.description} has more than ${LIMITS.archiveMembers} members to keep in mind`,
+      );
+    }
+  }
+
+  /** A later member of the same name takes the place of an earlier one. */
+  #forget(key: string): void {
+    const guessedBytes = this.#guessed.get(key);
+    if (guessedBytes !== undefined) this.#documentBytes -= guessedBytes;
+    this.#guessed.delete(key);
+    this.members.delete(key);
+  }
+
+  #addBlob(blob: BlobRef): void {
+    this.#segments.push({ type: 'blob', blob });
+    if (this.#segments.length > LIMITS.archiveSegments) {
+      throw tooLarge(
+        `${this.#input.description} has more than ${LIMITS.archiveSegments} layers and other blobs`,
+      );
+    }
+  }
+
+  async #beginBlob(open: OpenMember): Promise<void> {
+    await this.#endRun();
+    open.blob = { writer: new BlobWriter(this.#parts.ingest), digester: new PlainDigester() };
+  }
+
+  async #endRun(): Promise<void> {
+    const run = this.#run;
+    this.#run = null;
+    if (!run) return;
+    this.#segments.push({ type: 'stream', stream: await run.finish() });
+  }
+
+  /** Not every document has a name that says so: in `blobs/` none has, and some tools name a config by its digest. */
+  #guessDocument(open: OpenMember, firstBytes: Uint8Array): void {
+    const { key, sizeBytes, document } = open;
+    if (document || key === null || sizeBytes > LIMITS.imageJsonBytes) return;
+    if (!DOCUMENT_STARTS.has(firstBytes[0]!) || !this.#mayBeNamed(key)) return;
+    this.#guessed.set(key, sizeBytes);
+    this.#documentBytes += sizeBytes;
+    this.#makeRoom();
+    if (this.#guessed.has(key)) open.document = new Uint8Array(sizeBytes);
+  }
+
+  #newDocument(sizeBytes: number): Uint8Array {
+    this.#documentBytes += sizeBytes;
+    this.#makeRoom();
+    if (this.#documentBytes > LIMITS.imageJsonTotalBytes) {
+      throw tooLarge(
+        `the JSON documents of ${this.#input.description} have more than ${LIMITS.imageJsonTotalBytes} bytes`,
+      );
+    }
+    return new Uint8Array(sizeBytes);
+  }
+
+  /** Lets the longest guesses go: they are statements about images (SBOMs), which nobody asks for. */
+  #makeRoom(): void {
+    while (this.#documentBytes > LIMITS.imageJsonTotalBytes && this.#guessed.size > 0) {
+      const [longest, bytes] = [...this.#guessed].reduce((a, b) => (b[1] > a[1] ? b : a));
+      this.#guessed.delete(longest);
+      this.#documentBytes -= bytes;
+      delete this.members.get(longest)?.document;
+    }
+  }
+}
+
+async function writeBlob(blob: NonNullable<OpenMember['blob']>, bytes: Uint8Array): Promise<void> {
+  await blob.writer.write(bytes);
+  await blob.digester.write(bytes);
+}
+
+function isDocumentName(key: string, sizeBytes: number): boolean {
+  return sizeBytes <= LIMITS.imageJsonBytes && (key.endsWith('.json') || key === OCI_LAYOUT_NAME);
+}
+
+function kindOf(type: string): MemberInfo['kind'] {
+  if (type === '1') return 'hardlink';
+  if (type === '2') return 'symlink';
+  if (type === '5') return 'directory';
+  return type === '0' || type === '7' ? 'file' : 'other';
+}
+
+export function digestMismatch(what: string, expected: string, actual: string, where: string): DbupError {
+  return new DbupError(
+    'DIGEST_MISMATCH',
+    `${what} in ${where} has the digest sha256:${actual}, but the image says sha256:${expected}`,
+    {
+      hint: 'The image is damaged: save or download it again.',
+      details: { expected: `sha256:${expected}`, actual: `sha256:${actual}` },
+    },
+  );
+}
+
+function tooLarge(message: string): DbupError {
+  return new DbupError('INPUT_TOO_LARGE', message, {
+    hint: 'No tool writes an image like this; check where it comes from.',
+  });
+}
