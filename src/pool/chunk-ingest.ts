@@ -7,12 +7,12 @@ import type { PackWriter } from '../store/pack-file.js';
 import type { BlockWorkers } from './block-workers.js';
 import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 
-/** Plain bytes of a full block: solid 1 MiB frames store 17 % less than 16 KiB ones. */
-export const BLOCK_TARGET_BYTES = 1024 * 1024;
+/** Plain bytes of a full block: solid 2 MiB frames store 2-3 % less than 1 MiB ones at the same speed (docs/decisions/0005). */
+export const BLOCK_TARGET_BYTES = 2 * 1024 * 1024;
 const SLAB_FRESH_BYTES = 1024 * 1024;
 const SLABS = 10;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
-const MAX_OPEN_BLOCKS = 6;
+const MAX_OPEN_BLOCKS = 4;
 /** Open blocks, one being filled of each kind, and what is sealed before the reader is held back. */
 const STAGING_REGIONS = MAX_OPEN_BLOCKS + 5;
 /** Read buffers: one is worked on while the other is filled. */
