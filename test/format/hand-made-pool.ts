@@ -112,9 +112,7 @@ export function streamReference(chunk: Uint8Array, depth = 0, length = chunk.len
   return bytes;
 }
 
-export function listNode(
-  entries: readonly { chunk: Uint8Array; length: number }[],
-): Buffer<ArrayBuffer> {
+export function listNode(entries: readonly { chunk: Uint8Array; length: number }[]): Buffer<ArrayBuffer> {
   return Buffer.concat(
     entries.map(({ chunk, length }) => {
       const entry = Buffer.alloc(40);

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ODD_TARS } from '../support/odd-tars.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
-import { sha256Hex } from './hand-made-pool.js';
+import { sha256Hex, writePool } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
+import { LEFT_OVER } from './make-golden-pools.js';
 import {
   extractArchive,
   loadArchive,
@@ -128,6 +129,15 @@ describe('the independent reader', () => {
         const bytes = await readFile(join(out, 'blobs', 'sha256', digest.slice('sha256:'.length)));
         expect([`sha256:${sha256Hex(bytes)}`, bytes.length]).toEqual([digest, size]);
       }
+    });
+  });
+
+  it('refuses content that the walk never asks for', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      await writePool(pool, LEFT_OVER);
+      const run = runExtract(pool, 'hello:1', join(directory, 'out'));
+      expect(run).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('content left over') });
     });
   });
 
