@@ -32,6 +32,8 @@ export class PoolLock {
     });
     try {
       if (mode === 'exclusive') {
+        // A journal file beside the lock would be one more file that appears in the pool and is synced.
+        database.pragma('journal_mode = MEMORY');
         database.exec('BEGIN EXCLUSIVE');
       } else {
         database.exec('BEGIN');

@@ -100,7 +100,7 @@ describe('versions of a pool', () => {
       const again = await tagVersion(open, 'app:1.0~1', 'app:stable', context);
       expect(again).toMatchObject({ snapshotId: tagged.snapshotId, alreadyTagged: true });
     });
-    expect(await pool.load('app:stable')).toEqual(Buffer.from(versions[1]!));
+    expect((await pool.load('app:stable')).equals(versions[1]!)).toBe(true);
   });
 
   it('rolls back by appending, also when the clock has gone back', async () => {
@@ -115,7 +115,7 @@ describe('versions of a pool', () => {
     expect(after.slice(1).map(({ snapshotId }) => snapshotId)).toEqual(
       before.map(({ snapshotId }) => snapshotId),
     );
-    expect(await pool.load('app:1.0')).toEqual(Buffer.from(versions[1]!));
+    expect((await pool.load('app:1.0')).equals(versions[1]!)).toBe(true);
     const oldest = before[2]!;
     const { snapshotId } = oldest;
     for (const to of [
@@ -158,7 +158,7 @@ describe('versions of a pool', () => {
       expect(await executeRemoval(open, plan, context)).toEqual({ removed: 1 });
       expect(await executeRemoval(open, plan, context)).toEqual({ removed: 0 });
     });
-    expect(await pool.load('app:1.0')).toEqual(Buffer.from(versions[2]!));
+    expect((await pool.load('app:1.0')).equals(versions[2]!)).toBe(true);
   });
 
   it('forgets by rules, each reference by itself', async () => {
