@@ -212,14 +212,10 @@ function partial(failed: readonly FailedItem[], itemCount: number): DbupError {
 /** Each failure has been told; the command ends as the first of them would have ended it. */
 function noneSaved(failed: readonly FailedItem[]): DbupError {
   const code = failed[0]?.error.code ?? 'INTERNAL';
-  return new DbupError(
-    code,
-    `none of the ${failed.length} images was saved`,
-    {
-      hint: 'Each reason stands above.',
-      details: {
-        failed: failed.map(({ item, error }) => ({ source: item.name, error: errorFields(error) })),
-      },
+  return new DbupError(code, `none of the ${failed.length} images was saved`, {
+    hint: 'Each reason stands above.',
+    details: {
+      failed: failed.map(({ item, error }) => ({ source: item.name, error: errorFields(error) })),
     },
-  );
+  });
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { DbupError } from '../core/errors.js';
 import { PROGRESS_MODES, type ProgressMode } from '../ui/reporter.js';
 import { readConfigFile } from './config-file.js';
 import { oneOf, type ParseValue, secondsToMs, someText, wholeNumber, yesOrNo } from './values.js';
@@ -205,6 +206,9 @@ function engineChoice(lookup: Lookup): Settings['engine'] {
   for (const level of LEVELS) {
     const host = lookup.at(level, 'host', SETTINGS.host);
     const context = lookup.at(level, 'context', SETTINGS.context);
+    if (host !== undefined && context !== undefined) {
+      throw new DbupError('USAGE', '--host and --context both name an engine', { hint: 'Give one of them.' });
+    }
     if (host !== undefined || context !== undefined) {
       return { ...(host !== undefined && { host }), ...(context !== undefined && { context }) };
     }
