@@ -126,10 +126,12 @@ export class Catalog {
     const dropped: string[] = [];
     const added: SnapshotRow[] = [];
     for (const row of rows) {
-      if (!names.has(row.name) || sha256Hex(row.body) !== row.name) dropped.push(row.name);
+      // A row that another version of dbup could read and this one cannot is judged by its file.
+      const record = names.has(row.name) && sha256Hex(row.body) === row.name ? decodedRow(row) : null;
+      if (record === null) dropped.push(row.name);
       else {
         names.delete(row.name);
-        records.push(snapshotRecord(row.name, row.body));
+        records.push(record);
       }
     }
     for (const name of names) {
@@ -256,6 +258,16 @@ function damagedSnapshot(name: string, reason: string): DbupError {
 
 function snapshotRecord(id: string, body: Buffer): SnapshotRecord {
   return { id, sizeBytes: body.length, snapshot: decodeSnapshot(body, `snapshot ${shortName(id)}`) };
+}
+
+/** null when the row is no snapshot this version reads. */
+function decodedRow({ name, body }: SnapshotRow): SnapshotRecord | null {
+  try {
+    return snapshotRecord(name, body);
+  } catch (error) {
+    if (error instanceof DbupError) return null;
+    throw error;
+  }
 }
 
 /** null when the row does not stand up to its own checksum. */

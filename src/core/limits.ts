@@ -28,6 +28,8 @@ export const LIMITS = {
   recipeBytes: 16 * MiB,
   /** Levels of a stream's chunk list tree. */
   streamDepth: 8,
+  /** Recipes inside recipes: an archive, its layers, and room below. */
+  recipeDepth: 4,
   /** Segments (nested blobs and runs) of one archive. */
   archiveSegments: 20_000,
   /** Blobs one snapshot may list. */

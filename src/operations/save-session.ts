@@ -94,9 +94,16 @@ export class SaveSession {
     for (const record of this.#records) {
       const { snapshot } = record;
       if (snapshot.imageId !== imageId || !snapshot.archive) continue;
-      if (await this.known.isComplete(snapshot.archive.recipeId, snapshot.archive.sizeBytes)) return record;
+      if (await this.#isWhole(snapshot)) return record;
     }
     return null;
+  }
+
+  async #isWhole({ archive, blobs }: Snapshot): Promise<boolean> {
+    for (const { recipeId, sizeBytes } of archive ? [archive, ...blobs] : blobs) {
+      if (!(await this.known.isComplete(recipeId, sizeBytes))) return false;
+    }
+    return true;
   }
 
   async storeBlob(bytes: Uint8Array): Promise<BlobRef> {

@@ -1,5 +1,6 @@
 import { TarWalk } from '../archive/tar-walk.js';
 import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
 import { type BlobRef, decodeRecipe, type Recipe, type Segment, type StreamRef } from '../format/recipe.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import { type BlockCache, type ChunkLease, checkChunk } from './block-cache.js';
@@ -155,8 +156,18 @@ class TarSource implements ByteSource {
   }
 
   async advance(): Promise<boolean> {
-    if (this.#due.current.length > 0) return true;
-    return this.#due.advance();
+    if (this.#due.current.length > 0 || (await this.#due.advance())) return true;
+    await this.#checkNothingLeft();
+    return false;
+  }
+
+  /** The walk says which bytes come next: bytes it never comes to mean that the recipe is not the archive's. */
+  async #checkNothingLeft(): Promise<void> {
+    const other = this.#due === this.#skeleton ? this.#content : this.#skeleton;
+    if (other.current.length === 0 && !(await other.advance())) return;
+    throw new DbupError('POOL_DAMAGED', 'a recipe holds bytes that its skeleton has no place for', {
+      hint: 'Nothing of it was accepted. Run `dbup verify`.',
+    });
   }
 
   async close(): Promise<void> {
@@ -251,9 +262,10 @@ export async function readRecipe(cache: BlockCache, recipeId: string, sizeBytes:
 }
 
 /** The bytes of a blob, verified against its digest before the last of them is given. The caller closes it. */
-export async function openBlob(cache: BlockCache, blob: BlobRef): Promise<ByteSource> {
+export async function openBlob(cache: BlockCache, blob: BlobRef, depth = 1): Promise<ByteSource> {
+  checkRecipeDepth(blob.recipeId, depth);
   const recipe = await readRecipe(cache, blob.recipeId, blob.sizeBytes);
-  return new VerifiedSource(cache, openParts(cache, recipe, false), blob);
+  return new VerifiedSource(cache, openParts(cache, recipe, false, depth), blob);
 }
 
 /** The bytes of an archive, which has no digest of its own: blobs in it are verified by their digests, the rest by its chunks. */
@@ -262,17 +274,30 @@ export async function openArchive(
   recipeId: string,
   sizeBytes: number,
 ): Promise<ByteSource> {
-  return openParts(cache, await readRecipe(cache, recipeId, sizeBytes), true);
+  return openParts(cache, await readRecipe(cache, recipeId, sizeBytes), true, 1);
 }
 
-function openParts(cache: BlockCache, recipe: Recipe, verifyChunks: boolean): ByteSource {
+function openParts(cache: BlockCache, recipe: Recipe, verifyChunks: boolean, depth: number): ByteSource {
   if (recipe.kind === 'plain') return new StreamSource(cache, recipe.stream, verifyChunks);
   const openSegment = async (segment: Segment): Promise<ByteSource> =>
     segment.type === 'blob'
-      ? openBlob(cache, segment.blob)
+      ? openBlob(cache, segment.blob, depth + 1)
       : new StreamSource(cache, segment.stream, verifyChunks);
   const content = new SequenceSource(recipe.segments.map((segment) => () => openSegment(segment)));
   return new TarSource(new StreamSource(cache, recipe.skeleton, verifyChunks), content);
+}
+
+/** @throws DbupError POOL_DAMAGED for recipes nested deeper than any writer nests them */
+export function checkRecipeDepth(recipeId: string, depth: number): void {
+  if (depth <= LIMITS.recipeDepth) return;
+  throw new DbupError(
+    'POOL_DAMAGED',
+    `recipe ${recipeId.slice(0, 12)} lies more than ${LIMITS.recipeDepth} recipes deep`,
+    {
+      hint: 'No dbup writes this: check where the pool comes from.',
+      details: { recipe: recipeId },
+    },
+  );
 }
 
 /** A source as an iterable of pieces, each valid until the next is asked for. Closes the source. */

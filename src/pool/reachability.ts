@@ -2,10 +2,10 @@ import { ChunkTable } from '../catalog/chunk-table.js';
 import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
 import type { Snapshot } from '../format/snapshot.js';
+import { decodeListNode } from '../format/stream-list.js';
 import type { BlockCache } from './block-cache.js';
-import { readRecipe } from './byte-source.js';
+import { checkRecipeDepth, readRecipe } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
-import { streamNodesAndChunks } from './stream-chunks.js';
 
 const NEEDED = 1;
 /** A recipe or list node that needs no second visit. */
@@ -45,21 +45,37 @@ export class Reachability {
    * Marks everything a recipe needs. Chunks the pool lacks go to `missing`, and what they would have led to
    * stays unknown. @throws DbupError POOL_DAMAGED when a recipe or a list node cannot be read, INTERRUPTED
    */
-  async addRecipe(recipeId: string, sizeBytes: number): Promise<void> {
+  async addRecipe(recipeId: string, sizeBytes: number, depth = 1): Promise<void> {
+    checkRecipeDepth(recipeId, depth);
     if (!this.#enter(Buffer.from(recipeId, 'hex'))) return;
     if (this.#signal) throwIfInterrupted(this.#signal);
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     for (const stream of streamsOf(recipe)) await this.#addStream(stream);
     if (recipe.kind !== 'tar') return;
     for (const segment of recipe.segments) {
-      if (segment.type === 'blob') await this.addRecipe(segment.blob.recipeId, segment.blob.sizeBytes);
+      if (segment.type === 'blob') {
+        await this.addRecipe(segment.blob.recipeId, segment.blob.sizeBytes, depth + 1);
+      }
     }
   }
 
-  async #addStream(stream: StreamRef): Promise<void> {
-    if (stream.sizeBytes === 0) return;
-    const enter = (id: Uint8Array): boolean => this.#enter(id);
-    for await (const { id } of streamNodesAndChunks(this.#cache, stream, enter)) this.#mark(id, NEEDED);
+  async #addStream({ id, depth, sizeBytes }: StreamRef): Promise<void> {
+    if (sizeBytes > 0) await this.#addNode(Buffer.from(id, 'hex'), depth, sizeBytes);
+  }
+
+  async #addNode(id: Uint8Array, depth: number, sizeBytes: number): Promise<void> {
+    if (depth === 0) {
+      this.#mark(id, NEEDED);
+      return;
+    }
+    if (!this.#enter(id)) return;
+    const where = Buffer.from(id).toString('hex', 0, 6);
+    const { ids, sizes } = decodeListNode(await this.#cache.readChunk(id), sizeBytes, where);
+    for (let i = 0; i < ids.length; i++) {
+      // Leaves are nearly all there is: a promise for each would cost ten times the look-up.
+      if (depth === 1) this.#mark(ids[i]!, NEEDED);
+      else await this.#addNode(ids[i]!, depth - 1, sizes[i]!);
+    }
   }
 
   /** Marks a recipe or a list node. @returns false when it was visited before or is missing */

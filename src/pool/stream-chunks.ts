@@ -8,17 +8,7 @@ export async function* streamChunks(
   stream: StreamRef,
 ): AsyncGenerator<{ id: Uint8Array; sizeBytes: number }> {
   if (stream.sizeBytes === 0) return;
-  yield* walk(cache, Buffer.from(stream.id, 'hex'), stream.depth, stream.sizeBytes, () => true);
-}
-
-/** Also tells `onNode` of every list node on the way, before what it lists; false leaves that out. */
-export async function* streamNodesAndChunks(
-  cache: BlockCache,
-  stream: StreamRef,
-  onNode: (id: Uint8Array) => boolean,
-): AsyncGenerator<{ id: Uint8Array; sizeBytes: number }> {
-  if (stream.sizeBytes === 0) return;
-  yield* walk(cache, Buffer.from(stream.id, 'hex'), stream.depth, stream.sizeBytes, onNode);
+  yield* walk(cache, Buffer.from(stream.id, 'hex'), stream.depth, stream.sizeBytes);
 }
 
 async function* walk(
@@ -26,15 +16,12 @@ async function* walk(
   id: Uint8Array,
   depth: number,
   sizeBytes: number,
-  onNode: (id: Uint8Array) => boolean,
 ): AsyncGenerator<{ id: Uint8Array; sizeBytes: number }> {
   if (depth === 0) {
     yield { id, sizeBytes };
     return;
   }
-  if (!onNode(id)) return;
   const where = Buffer.from(id).toString('hex', 0, 6);
   const node = decodeListNode(await cache.readChunk(id), sizeBytes, where);
-  for (let i = 0; i < node.ids.length; i++)
-    yield* walk(cache, node.ids[i]!, depth - 1, node.sizes[i]!, onNode);
+  for (let i = 0; i < node.ids.length; i++) yield* walk(cache, node.ids[i]!, depth - 1, node.sizes[i]!);
 }

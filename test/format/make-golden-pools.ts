@@ -165,6 +165,14 @@ const saved =
     return expectation;
   };
 
+/** Content the walk never asks for: dbup must not end such an archive early and call it right. */
+export const LEFT_OVER: PoolFiles = (() => {
+  const skeleton = tarEnd();
+  const content = noise(3, 100);
+  const odd = recipe(2, 1124, streamReference(skeleton), segments(streamSegment(streamReference(content))));
+  return oddRecipe(new Uint8Array(1124), odd, [skeleton, content]);
+})();
+
 export const MAKERS: Readonly<Record<string, Maker>> = {
   'sound-docker-versions': saved(
     VERSIONS,
@@ -285,6 +293,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     })(),
     fails('POOL_DAMAGED'),
   ),
+  'content-left-over': fromFiles(LEFT_OVER, fails('POOL_DAMAGED')),
   'blob-of-wrong-digest': fromFiles(
     (() => {
       const one = ARCHIVE.slice();
@@ -298,14 +307,6 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     fails('POOL_DAMAGED'),
   ),
 };
-
-/** Content the walk never asks for: dbup must not end such an archive early and call it right. */
-export const LEFT_OVER: PoolFiles = (() => {
-  const skeleton = tarEnd();
-  const content = noise(3, 100);
-  const odd = recipe(2, 1124, streamReference(skeleton), segments(streamSegment(streamReference(content))));
-  return oddRecipe(new Uint8Array(1124), odd, [skeleton, content]);
-})();
 
 function resealFooter(pack: Buffer, at: number): void {
   const trailerAt = pack.length - 32;
