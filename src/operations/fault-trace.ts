@@ -5,7 +5,7 @@ import type { StreamRef } from '../format/recipe.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { decodeListNode, type ListNode } from '../format/stream-list.js';
 import type { BlockCache } from '../pool/block-cache.js';
-import { readRecipe } from '../pool/byte-source.js';
+import { checkRecipeDepth, readRecipe } from '../pool/byte-source.js';
 import { type ChunkCatalog, locateChunk } from '../pool/chunk-catalog.js';
 import { streamsOf } from '../pool/reachability.js';
 
@@ -69,26 +69,29 @@ export class FaultTrace {
   /** The faults that keep a snapshot from being loaded. @throws DbupError INTERRUPTED, POOL_FORMAT_UNSUPPORTED */
   async faultsOf({ archive, blobs }: Snapshot): Promise<FaultSet> {
     let faults = NONE;
-    if (archive) faults = await this.#recipe(archive.recipeId, archive.sizeBytes);
+    if (archive) faults = await this.#recipe(archive.recipeId, archive.sizeBytes, 1);
     for (const { recipeId, sizeBytes } of blobs)
-      faults = union(faults, await this.#recipe(recipeId, sizeBytes));
+      faults = union(faults, await this.#recipe(recipeId, sizeBytes, 1));
     return faults;
   }
 
-  async #recipe(recipeId: string, sizeBytes: number): Promise<FaultSet> {
+  async #recipe(recipeId: string, sizeBytes: number, depth: number): Promise<FaultSet> {
     throwIfInterrupted(this.#signal);
     const id = Buffer.from(recipeId, 'hex');
     const entry = this.#enter(id);
     const known = this.#answerFor(entry);
     if (known) return known;
-    const recipe = await this.#reading(entry, () => readRecipe(this.#cache, recipeId, sizeBytes));
+    const recipe = await this.#reading(entry, async () => {
+      checkRecipeDepth(recipeId, depth);
+      return readRecipe(this.#cache, recipeId, sizeBytes);
+    });
     if (!recipe.ok) return this.#remember(entry, recipe.faults);
     let faults = NONE;
     for (const stream of streamsOf(recipe.value)) faults = union(faults, await this.#stream(stream));
     if (recipe.value.kind === 'tar') {
       for (const segment of recipe.value.segments) {
         if (segment.type !== 'blob') continue;
-        faults = union(faults, await this.#recipe(segment.blob.recipeId, segment.blob.sizeBytes));
+        faults = union(faults, await this.#recipe(segment.blob.recipeId, segment.blob.sizeBytes, depth + 1));
       }
     }
     return this.#remember(entry, faults);
