@@ -33,14 +33,22 @@ async function storeStream(ingest, pieces) {
   const ids = pieces.map((piece) => ingest.addChunk(piece, BLOCK_KIND.data));
   const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0);
   if (ids.length === 1) return { depth: 0, sizeBytes, id: Buffer.from(ids[0]).toString('hex') };
-  const node = encodeListNode(ids, pieces.map(({ length }) => length));
+  const node = encodeListNode(
+    ids,
+    pieces.map(({ length }) => length),
+  );
   return { depth: 1, sizeBytes, id: Buffer.from(ingest.addChunk(node, BLOCK_KIND.recipe)).toString('hex') };
 }
 
 async function storeBlob(ingest, pieces, mediaType) {
   const stream = await storeStream(ingest, pieces);
   const recipeId = storeRecipe(ingest, { kind: 'plain', sizeBytes: stream.sizeBytes, stream });
-  return { digest: `sha256:${sha256(Buffer.concat(pieces))}`, sizeBytes: stream.sizeBytes, mediaType, recipeId };
+  return {
+    digest: `sha256:${sha256(Buffer.concat(pieces))}`,
+    sizeBytes: stream.sizeBytes,
+    mediaType,
+    recipeId,
+  };
 }
 
 async function make() {
@@ -63,7 +71,12 @@ async function make() {
       'application/vnd.docker.image.rootfs.diff.tar',
     );
     const config = Buffer.from(
-      JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: [layer.digest] } }),
+      JSON.stringify({
+        architecture: 'amd64',
+        os: 'linux',
+        config: {},
+        rootfs: { type: 'layers', diff_ids: [layer.digest] },
+      }),
     );
     const configBlob = await storeBlob(ingest, [config], 'application/vnd.docker.container.image.v1+json');
     bodies.push(
@@ -74,7 +87,11 @@ async function make() {
         source: 'scale-pool',
         imageId: configBlob.digest,
         images: [
-          { platform: 'linux/amd64', configDigest: configBlob.digest, layers: [{ digest: layer.digest, diffId: layer.digest }] },
+          {
+            platform: 'linux/amd64',
+            configDigest: configBlob.digest,
+            layers: [{ digest: layer.digest, diffId: layer.digest }],
+          },
         ],
         absent: [],
         blobs: [configBlob, layer],
@@ -86,15 +103,20 @@ async function make() {
   }
   await ingest.finish();
   const { fs, layout } = pool;
-  for (const body of bodies) await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, body);
+  for (const body of bodies)
+    await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, body);
   await pool.close();
 }
 
 function timed(label, args) {
   const start = performance.now();
-  const run = spawnSync(process.execPath, [CLI, ...args, '--pool', poolDirectory, '--cache-dir', cacheRoot, '--progress', 'none'], {
-    encoding: 'utf8',
-  });
+  const run = spawnSync(
+    process.execPath,
+    [CLI, ...args, '--pool', poolDirectory, '--cache-dir', cacheRoot, '--progress', 'none'],
+    {
+      encoding: 'utf8',
+    },
+  );
   const seconds = (performance.now() - start) / 1000;
   if (run.status !== 0) throw new Error(`${label}: exit ${run.status}\n${run.stderr}`);
   console.log(`${label.padEnd(46)} ${seconds.toFixed(2)} s`);

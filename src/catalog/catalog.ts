@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { DbupError } from '../core/errors.js';
+import { DbupError, isSystemError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { decodePackFooter, type PackFooter } from '../format/pack.js';
 import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
@@ -86,7 +86,12 @@ export class Catalog {
   /** Forgets everything, so that the next answer is made from the files alone. */
   reset(): void {
     this.#database.close();
-    if (this.#directory !== null) removeDatabase(this.#directory);
+    try {
+      if (this.#directory !== null) removeDatabase(this.#directory);
+    } catch (error) {
+      // What cannot be removed cannot be used either; opening it says so and falls back to memory.
+      if (!isSystemError(error)) throw error;
+    }
     this.#database = openDatabase(this.#directory);
   }
 

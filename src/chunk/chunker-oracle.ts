@@ -1,4 +1,5 @@
-import { type Chunker, type ChunkerParameters, chunkerMasks, validateChunkerParameters } from './chunker.js';
+import { type Chunker, chunkerMasks } from './chunker.js';
+import { type ChunkerParameters, validateChunkerParameters } from './chunker-parameters.js';
 
 /** s1(b) = b + TABLE[b & 15] modulo 256 is a permutation of the bytes. Part of the pool format. */
 const TABLE = [

@@ -1,4 +1,4 @@
-import { type ChunkerParameters, validateChunkerParameters } from '../chunk/chunker.js';
+import { type ChunkerParameters, validateChunkerParameters } from '../chunk/chunker-parameters.js';
 import { checkFormat, parsePoolJson } from './json-fields.js';
 
 /** docs/format.md, "Pool descriptor". */

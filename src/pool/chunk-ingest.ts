@@ -1,5 +1,6 @@
 import { type ChunkTable, PENDING_PACK } from '../catalog/chunk-table.js';
-import type { Chunker, ChunkerParameters } from '../chunk/chunker.js';
+import type { Chunker } from '../chunk/chunker.js';
+import type { ChunkerParameters } from '../chunk/chunker-parameters.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import type { BlockKind } from '../format/pack.js';
 import { sha256 } from '../hash/sha256.js';

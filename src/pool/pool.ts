@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Catalog } from '../catalog/catalog.js';
 import { PoolLock } from '../catalog/pool-lock.js';
-import { DEFAULT_CHUNKER_PARAMETERS } from '../chunk/chunker.js';
+import { DEFAULT_CHUNKER_PARAMETERS } from '../chunk/chunker-parameters.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import {

@@ -1,12 +1,12 @@
 import {
   CHUNK_MEMORY_RESERVED_BYTES,
   type Chunker,
-  type ChunkerParameters,
   createChunker,
   createChunkMemory,
   createMemoryCopy,
   type MemoryCopy,
 } from '../chunk/chunker.js';
+import type { ChunkerParameters } from '../chunk/chunker-parameters.js';
 
 /** A stretch of shared memory; threads are told `buffer` and `offsetBytes`. */
 export interface SharedRegion {

@@ -1,11 +1,11 @@
 import {
   CHUNK_MEMORY_RESERVED_BYTES,
   type Chunker,
-  type ChunkerParameters,
   createChunker,
   createChunkMemory,
 } from '../../src/chunk/chunker.js';
 import { createChunkerOracle } from '../../src/chunk/chunker-oracle.js';
+import type { ChunkerParameters } from '../../src/chunk/chunker-parameters.js';
 
 /** A stream laid out for a chunker, and where it starts. */
 export interface LoadedStream {

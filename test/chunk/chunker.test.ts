@@ -4,13 +4,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   CHUNK_MEMORY_RESERVED_BYTES,
-  type ChunkerParameters,
   chunkerMasks,
   createChunker,
   createChunkMemory,
+} from '../../src/chunk/chunker.js';
+import {
+  type ChunkerParameters,
   DEFAULT_CHUNKER_PARAMETERS,
   validateChunkerParameters,
-} from '../../src/chunk/chunker.js';
+} from '../../src/chunk/chunker-parameters.js';
 import { DbupError } from '../../src/core/errors.js';
 import { cutsOfSlices, cutsOfWhole, loadKernel, loadOracle } from './chunk-stream.js';
 import { type DataSpec, fnv1a32, generate, SeededRandom } from './generators.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_CHUNKER_PARAMETERS } from '../../src/chunk/chunker.js';
+import { DEFAULT_CHUNKER_PARAMETERS } from '../../src/chunk/chunker-parameters.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { decodeDescriptor, encodeDescriptor, type PoolDescriptor } from '../../src/format/descriptor.js';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../src/format/snapshot.js';
