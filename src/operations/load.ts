@@ -10,6 +10,7 @@ import { BlockCache } from '../pool/block-cache.js';
 import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { ImageReader } from './image-reader.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
 import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } from './write-image.js';
 
@@ -67,7 +68,8 @@ async function loadVersion(
   options: LoadOptions,
   context: OperationContext,
 ): Promise<LoadResult> {
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  await refuseDoubtfulVersion(pool, records, unusable, address);
   const record = resolveVersion(records, address);
   const { snapshot } = record;
   const chunks = await openChunkCatalog(pool.catalog);

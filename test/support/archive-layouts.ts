@@ -180,7 +180,7 @@ function putIndex(manifest: Record<string, unknown>, options: OciOptions, put: P
       platform: { architecture: 'unknown', os: 'unknown' },
       annotations: {
         'vnd.docker.reference.type': 'attestation-manifest',
-        'vnd.docker.reference.digest': manifest['digest'],
+        'vnd.docker.reference.digest': manifest.digest,
       },
     },
   );
