@@ -121,7 +121,7 @@ export async function buildScratchImage(
   context.entry({ name: 'Dockerfile', mtime }, dockerfile);
   image.layers.forEach((files, index) => {
     for (const [path, content] of Object.entries(files)) {
-      context.entry({ name: `layer${index}/${path}`, mtime }, Buffer.from(content as string));
+      context.entry({ name: `layer${index}/${path}`, mtime, mode: 0o755 }, Buffer.from(content as string));
     }
   });
   context.finalize();
