@@ -4,8 +4,8 @@ import { DbupError } from '../core/errors.js';
 import type { StreamRef } from '../format/recipe.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { decodeListNode, type ListNode } from '../format/stream-list.js';
+import { checkRecipeDepth, readRecipe } from '../pool/blob-source.js';
 import type { BlockCache } from '../pool/block-cache.js';
-import { checkRecipeDepth, readRecipe } from '../pool/byte-source.js';
 import { type ChunkCatalog, locateChunk } from '../pool/chunk-catalog.js';
 import { streamsOf } from '../pool/reachability.js';
 

@@ -4,8 +4,9 @@ import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotImage, SnapshotLayer } from '../format/snapshot.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import { parsePlatform, platformMatches } from '../oci/platform.js';
+import { openArchive, openBlob } from '../pool/blob-source.js';
 import type { BlockCache } from '../pool/block-cache.js';
-import { openArchive, openBlob, readSource } from '../pool/byte-source.js';
+import { readSource } from '../pool/byte-source.js';
 
 /** A layer as the plain tar its diffId names. */
 export interface PlainLayer {

@@ -3,8 +3,8 @@ import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { decodeListNode } from '../format/stream-list.js';
+import { checkRecipeDepth, readRecipe } from './blob-source.js';
 import type { BlockCache } from './block-cache.js';
-import { checkRecipeDepth, readRecipe } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 
 const NEEDED = 1;
