@@ -1,0 +1,128 @@
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { type BlobRef, decodeRecipe, type Recipe, type Segment } from '../format/recipe.js';
+import { Sha256Stream } from '../hash/sha256.js';
+import type { BlockCache } from './block-cache.js';
+import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
+
+const VERIFY_WINDOW_BYTES = 256 * 1024;
+
+/** A blob gathered into windows, each hashed while it is in the cache; at the end the digest must be the blob's. */
+class VerifiedSource implements ByteSource {
+  current: Uint8Array = NOTHING;
+  readonly #cache: BlockCache;
+  readonly #inner: ByteSource;
+  readonly #blob: BlobRef;
+  readonly #sha256 = new Sha256Stream();
+  readonly #window: Uint8Array;
+  #doneBytes = 0;
+  #ended = false;
+  #closed = false;
+
+  constructor(cache: BlockCache, inner: ByteSource, blob: BlobRef) {
+    this.#cache = cache;
+    this.#inner = inner;
+    this.#blob = blob;
+    this.#window = cache.window(VERIFY_WINDOW_BYTES);
+  }
+
+  consume(byteCount: number): void {
+    this.current = this.current.subarray(byteCount);
+  }
+
+  async advance(): Promise<boolean> {
+    if (this.#ended) return false;
+    let fill = 0;
+    while (fill < this.#window.length) {
+      const { current } = this.#inner;
+      if (current.length === 0) {
+        if (await this.#inner.advance()) continue;
+        this.#ended = true;
+        break;
+      }
+      const taken = Math.min(current.length, this.#window.length - fill);
+      this.#cache.copy(this.#window, fill, taken === current.length ? current : current.subarray(0, taken));
+      this.#inner.consume(taken);
+      fill += taken;
+    }
+    this.#doneBytes += fill;
+    this.current = this.#window.subarray(0, fill);
+    this.#sha256.update(this.current);
+    if (this.#ended || this.#doneBytes > this.#blob.sizeBytes) this.#check();
+    return fill > 0;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed) this.#cache.returnWindow(this.#window);
+    this.#closed = true;
+    await this.#inner.close();
+  }
+
+  #check(): void {
+    this.#ended = true;
+    const { sizeBytes, digestHex } = this.#blob;
+    const hex = this.#sha256.hex();
+    if (this.#doneBytes === sizeBytes && hex === digestHex) return;
+    throw new DbupError(
+      'POOL_DAMAGED',
+      `blob sha256:${digestHex} was rebuilt as ${this.#doneBytes} bytes with digest sha256:${hex}, not as the ${sizeBytes} bytes that were saved`,
+      {
+        hint: 'Nothing of it was accepted. Run `dbup verify --read-data` to find the damage, then `dbup repair --from OTHER_POOL`.',
+        details: { digest: `sha256:${digestHex}`, rebuilt: `sha256:${hex}` },
+      },
+    );
+  }
+}
+
+/** Reads a recipe and checks that it is for `sizeBytes` bytes. */
+export async function readRecipe(cache: BlockCache, recipeId: string, sizeBytes: number): Promise<Recipe> {
+  const recipe = decodeRecipe(await cache.readChunk(Buffer.from(recipeId, 'hex')), recipeId.slice(0, 12));
+  if (recipe.sizeBytes === sizeBytes) return recipe;
+  throw new DbupError(
+    'POOL_DAMAGED',
+    `recipe ${recipeId.slice(0, 12)} rebuilds ${recipe.sizeBytes} bytes, not ${sizeBytes}`,
+    {
+      hint: 'Run `dbup verify`.',
+      details: { recipe: recipeId },
+    },
+  );
+}
+
+/** The bytes of a blob, verified against its digest before the last of them is given. The caller closes it. */
+export async function openBlob(cache: BlockCache, blob: BlobRef, depth = 1): Promise<ByteSource> {
+  checkRecipeDepth(blob.recipeId, depth);
+  const recipe = await readRecipe(cache, blob.recipeId, blob.sizeBytes);
+  return new VerifiedSource(cache, openParts(cache, recipe, false, depth), blob);
+}
+
+/** The bytes of an archive, which has no digest of its own: blobs in it are verified by their digests, the rest by its chunks. */
+export async function openArchive(
+  cache: BlockCache,
+  recipeId: string,
+  sizeBytes: number,
+): Promise<ByteSource> {
+  return openParts(cache, await readRecipe(cache, recipeId, sizeBytes), true, 1);
+}
+
+function openParts(cache: BlockCache, recipe: Recipe, verifyChunks: boolean, depth: number): ByteSource {
+  if (recipe.kind === 'plain') return new StreamSource(cache, recipe.stream, verifyChunks);
+  const openSegment = async (segment: Segment): Promise<ByteSource> =>
+    segment.type === 'blob'
+      ? openBlob(cache, segment.blob, depth + 1)
+      : new StreamSource(cache, segment.stream, verifyChunks);
+  const content = new SequenceSource(recipe.segments.map((segment) => () => openSegment(segment)));
+  return new TarSource(new StreamSource(cache, recipe.skeleton, verifyChunks), content);
+}
+
+/** @throws DbupError POOL_DAMAGED for recipes nested deeper than any writer nests them */
+export function checkRecipeDepth(recipeId: string, depth: number): void {
+  if (depth <= LIMITS.recipeDepth) return;
+  throw new DbupError(
+    'POOL_DAMAGED',
+    `recipe ${recipeId.slice(0, 12)} lies more than ${LIMITS.recipeDepth} recipes deep`,
+    {
+      hint: 'No dbup writes this: check where the pool comes from.',
+      details: { recipe: recipeId },
+    },
+  );
+}
