@@ -260,7 +260,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     (files) => void files.set('dbup-pool.json', descriptorFile().slice(0, 60)),
     fails('POOL_DAMAGED', 'open'),
   ),
-  'damaged-snapshot': injured(flipped(SNAPSHOT[0], 200), fails('SNAPSHOT_NOT_FOUND')),
+  'damaged-snapshot': injured(flipped(SNAPSHOT[0], 200), fails('POOL_DAMAGED')),
   'recipe-kind-9': fromFiles(
     oddRecipe(ARCHIVE, recipe(9, ARCHIVE.length, streamReference(ARCHIVE)), [ARCHIVE]),
     fails('POOL_FORMAT_UNSUPPORTED'),
