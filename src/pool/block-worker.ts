@@ -15,7 +15,8 @@ import type {
 } from './block-workers.js';
 
 const OPEN_FILES = 32;
-const READ_BYTES = 1024 * 1024;
+/** Small enough that what was read is still in the cache when it is hashed. */
+const READ_BYTES = 256 * 1024;
 /** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
 const WORTHWHILE_RATIO = 0.98;
 
