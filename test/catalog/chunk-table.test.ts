@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ChunkTable, PENDING_PACK } from '../../src/catalog/chunk-table.js';
+import { sha256 } from '../../src/hash/sha256.js';
+
+const SEED = 4711;
+
+/** Ids that collide in their first word, or not at all. */
+function idOf(value: number, collide: boolean): Uint8Array {
+  const id = new Uint8Array(sha256(Uint8Array.of(value & 255, value >> 8)));
+  if (collide) id.fill(7, 0, 4);
+  return id;
+}
+
+describe('a chunk table', () => {
+  it(`answers as a map does, whatever is added in whatever order (seed ${SEED})`, () => {
+    const entry = fc.record({ value: fc.nat(3000), collide: fc.boolean(), pack: fc.nat(9) });
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 3000 }), fc.nat(50), (entries, expected) => {
+        const table = new ChunkTable(expected);
+        const map = new Map<string, number>();
+        for (const { value, collide, pack } of entries) {
+          const id = idOf(value, collide);
+          const key = Buffer.from(id).toString('hex');
+          const place = { packIndex: pack, blockIndex: value, offsetBytes: value * 2, sizeBytes: value + 1 };
+          expect(table.add(id, 0, place)).toBe(!map.has(key));
+          if (!map.has(key)) map.set(key, pack);
+        }
+        expect(table.count).toBe(map.size);
+        for (const { value, collide } of entries) {
+          const id = idOf(value, collide);
+          const found = table.find(id);
+          expect(table.location(found)).toEqual({
+            packIndex: map.get(Buffer.from(id).toString('hex')),
+            blockIndex: value,
+            offsetBytes: value * 2,
+            sizeBytes: value + 1,
+          });
+          expect(Buffer.from(table.id(found)).equals(id)).toBe(true);
+        }
+        expect(table.find(idOf(60_000, false))).toBe(-1);
+        expect(table.find(idOf(60_000, true))).toBe(-1);
+      }),
+      { seed: SEED, numRuns: 30 },
+    );
+  });
+
+  it('finds ids that stand anywhere in a larger array, and tells what is not yet in a pack', () => {
+    const table = new ChunkTable();
+    const bytes = new Uint8Array(100);
+    bytes.set(idOf(5, false), 13);
+    table.add(bytes, 13, { packIndex: PENDING_PACK, blockIndex: 0, offsetBytes: 0, sizeBytes: 9 });
+    expect(table.packIndex(table.find(idOf(5, false)))).toBe(PENDING_PACK);
+    expect(table.sizeBytes(table.find(bytes, 13))).toBe(9);
+  });
+});
