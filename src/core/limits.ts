@@ -50,7 +50,7 @@ export const LIMITS = {
   tarNameBytes: 64 * KiB,
   /** One PAX or GNU long-name body that the parser interprets; longer ones are carried as opaque bytes. */
   tarExtensionBytes: 1 * MiB,
-  /** Members of the outer archive (not of its layers, which are unbounded). */
+  /** Members of the outer archive kept in mind: blobs, documents and links. Others, and those of layers, are unbounded. */
   archiveMembers: 200_000,
   /** A JSON answer of an engine. */
   engineJsonBytes: 64 * MiB,
