@@ -46,8 +46,8 @@ export {
   verify,
 } from './operations/verify.js';
 export type { VersionSummary } from './operations/version-summary.js';
+export { createPool } from './pool/create-pool.js';
 export {
-  createPool,
   type OpenPoolOptions,
   openOrCreatePool,
   openPool,

@@ -272,6 +272,8 @@ function decodedRow({ name, body }: SnapshotRow): SnapshotRecord | null {
 
 /** null when the row does not stand up to its own checksum. */
 function packRecord(row: PackRow): PackRecord | null {
+  // A column's type binds SQLite to nothing.
+  if (!Buffer.isBuffer(row.footer) || !Buffer.isBuffer(row.footer_xxh64)) return null;
   try {
     const trailer = {
       footerBytes: row.footer.length,

@@ -48,8 +48,8 @@ export interface Call {
   settings: Settings;
   context: OperationContext;
   env: NodeJS.ProcessEnv;
-  /** True when standard output is a terminal. */
-  stdoutIsTerminal: boolean;
+  /** For a command whose result is bytes; results in words are an `Outcome`. */
+  stdout: NodeJS.WriteStream;
   /** The help of the program, or of one command; null for a name that is none. */
   helpOf(command?: string): Promise<string | null>;
 }

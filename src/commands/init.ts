@@ -11,7 +11,7 @@ export const initCommand = defineCommand<object, null>({
   access: 'none',
   parse: () => null,
   async run(_request, { settings }): Promise<Outcome> {
-    const { createPool } = await import('../pool/pool.js');
+    const { createPool } = await import('../pool/create-pool.js');
     const { poolId, createdAt } = await createPool(settings.poolDirectory);
     return {
       json: { pool: settings.poolDirectory, poolId, createdAt },

@@ -5,7 +5,8 @@ import type { LoadSink } from '../operations/load.js';
 /** Where an image goes, and the name the address gives it there. */
 export interface SinkRequest {
   /** `engine` is opened when the command runs. */
-  sink: Exclude<LoadSink, { kind: 'engine' }> | { kind: 'engine' };
+  /** A file named `-` is standard output. */
+  sink: Exclude<LoadSink, { kind: 'engine' | 'stream' }> | { kind: 'engine' };
   as?: string;
 }
 

@@ -102,7 +102,7 @@ function refuseBadMix(
     });
   }
   if (sink.kind !== 'file' || sink.path !== '-') return;
-  if (call.stdoutIsTerminal) {
+  if (call.stdout.isTTY) {
     throw new DbupError('USAGE', 'an image is not written to a terminal', {
       hint: 'Name a file with -o FILE, or send it on with a pipe or >.',
     });
@@ -123,6 +123,9 @@ export async function loadTo(
 ): Promise<LoadResult> {
   const { load } = await import('../operations/load.js');
   const run = (sink: LoadSink): Promise<LoadResult> => load(call.pool, address, sink, options, call.context);
+  if (target.kind === 'file' && target.path === '-') {
+    return run({ kind: 'stream', stream: call.stdout, format: target.format });
+  }
   if (target.kind !== 'engine') return run(target);
   using client = await openEngine(call);
   return await run({ kind: 'engine', client });

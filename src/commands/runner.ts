@@ -44,8 +44,7 @@ export async function runCommand(invocation: Invocation, parts: RunnerParts): Pr
       reporter.report({ type: 'warning', message: 'interrupted; ending in order (once more ends at once)' });
     });
     const context: OperationContext = { report: reporter.report, signal: interrupts.signal, now: Date.now };
-    const stdoutIsTerminal = output.stdout.isTTY === true;
-    const call: Call = { settings, context, env: output.env, stdoutIsTerminal, helpOf: parts.helpOf };
+    const call: Call = { settings, context, env: output.env, stdout: output.stdout, helpOf: parts.helpOf };
     try {
       const outcome = await execute(invocation, call);
       reporter.close();

@@ -28,10 +28,10 @@ export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Ar
   }
 }
 
-/** Writes to standard output, waiting for whoever reads it. @returns the bytes written */
-export async function writeStandardOutput(
+/** Writes to a stream, standard output say, waiting for whoever reads it. @returns the bytes written */
+export async function writeStream(
   bytes: AsyncIterable<Uint8Array>,
-  stream: NodeJS.WriteStream,
+  stream: NodeJS.WritableStream,
 ): Promise<number> {
   let total = 0;
   let failure: unknown;
@@ -48,7 +48,7 @@ export async function writeStandardOutput(
       total += piece.length;
     }
   } catch (error) {
-    throw toDbupError(failure ?? error, 'writing to standard output');
+    throw toDbupError(failure ?? error, 'writing to the output');
   } finally {
     stream.off('error', fail);
   }

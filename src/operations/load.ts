@@ -4,7 +4,7 @@ import { DbupError, toDbupError } from '../core/errors.js';
 import type { SnapshotImage } from '../format/snapshot.js';
 import { type EngineClient, knownPrefixLength } from '../image/engine/engine-client.js';
 import { writeOciDirectory } from '../image/oci-directory-writer.js';
-import { writeOutputFile, writeStandardOutput } from '../image/output-file.js';
+import { writeOutputFile, writeStream } from '../image/output-file.js';
 import { parseReference } from '../oci/reference.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { openChunkCatalog } from '../pool/chunk-catalog.js';
@@ -14,11 +14,14 @@ import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
 import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } from './write-image.js';
 
+/** `saved`: the tar that was saved, where there is one, and else a docker-archive. */
+export type OutputFormat = 'saved' | 'docker-archive' | 'oci-archive';
+
 /** Where an image goes. */
 export type LoadSink =
   | { kind: 'engine'; client: EngineClient }
-  /** `-` is standard output. `saved`: the tar that was saved, where there is one. */
-  | { kind: 'file'; path: string; format: 'saved' | 'docker-archive' | 'oci-archive' }
+  | { kind: 'file'; path: string; format: OutputFormat }
+  | { kind: 'stream'; stream: NodeJS.WritableStream; format: OutputFormat }
   | { kind: 'oci-directory'; path: string; tag?: string };
 
 export interface LoadOptions {
@@ -107,17 +110,16 @@ async function loadVersion(
     return { ...result, writtenBytes, layerCount, asSaved: false };
   }
   const { bytes, totalBytes, asSaved } = openOutput(reader, sink.format, reference, options);
-  const shown = reporting(bytes, `writing ${sink.path}`, reference, totalBytes, context);
+  const task = `writing ${sink.kind === 'file' ? sink.path : 'to the output'}`;
+  const shown = reporting(bytes, task, reference, totalBytes, context);
   const writtenBytes =
-    sink.path === '-'
-      ? await writeStandardOutput(shown, process.stdout)
-      : await writeOutputFile(sink.path, shown);
+    sink.kind === 'stream' ? await writeStream(shown, sink.stream) : await writeOutputFile(sink.path, shown);
   return { ...result, writtenBytes, layerCount, asSaved };
 }
 
 function openOutput(
   reader: ImageReader,
-  format: 'saved' | 'docker-archive' | 'oci-archive',
+  format: OutputFormat,
   reference: string,
   options: LoadOptions,
 ): { bytes: AsyncIterable<Uint8Array>; totalBytes: number; asSaved: boolean } {

@@ -1,22 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Catalog } from '../catalog/catalog.js';
 import { PoolLock } from '../catalog/pool-lock.js';
-import { DEFAULT_CHUNKER_PARAMETERS } from '../chunk/chunker-parameters.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
-import {
-  decodeDescriptor,
-  encodeDescriptor,
-  POOL_FORMAT,
-  type PoolDescriptor,
-} from '../format/descriptor.js';
+import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
-import { DurableFile, makeDirectoryDurably, writeDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { BlockWorkers } from './block-workers.js';
+import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
 
 /** What a command needs of the pool: `read` and `append` share the lock, `exclusive` has it alone. */
 export type PoolAccess = 'read' | 'append' | 'exclusive';
@@ -56,51 +49,27 @@ export async function openPool(directory: string, options: OpenPoolOptions): Pro
   return assemblePool(fs, layout, descriptor, lock, options);
 }
 
-/** Opens a pool, making one first where there is nothing or an empty directory. */
+/** Opens a pool, making one first where there is nothing, an empty directory, or one whose making was cut short. */
 export async function openOrCreatePool(directory: string, options: OpenPoolOptions): Promise<Pool> {
   try {
     return await openPool(directory, options);
   } catch (error) {
     if (!(error instanceof DbupError) || error.code !== 'NO_POOL') throw error;
   }
-  await createPool(directory, options.fs);
-  return openPool(directory, options);
-}
-
-/**
- * Makes an empty pool.
- * @throws DbupError OUTPUT_EXISTS when there is a pool or another non-empty directory, POOL_NOT_A_DIRECTORY
- */
-export async function createPool(
-  directory: string,
-  fs: FileSystem = nodeFileSystem,
-): Promise<PoolDescriptor> {
-  const layout = new PoolLayout(directory);
-  const descriptor: PoolDescriptor = {
-    format: POOL_FORMAT,
-    poolId: randomBytes(16).toString('hex'),
-    createdAt: new Date().toISOString(),
-    features: [],
-    chunker: DEFAULT_CHUNKER_PARAMETERS,
-  };
+  let refusal: unknown;
   try {
-    await refuseOccupied(fs, layout);
-    await makeDirectoryDurably(fs, layout.directory);
-    for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {
-      await makeDirectoryDurably(fs, path);
-    }
-    await createLockFile(fs, layout);
-    await writeDurably(
-      fs,
-      layout.temporaryDirectory,
-      layout.directory,
-      encodeDescriptor(descriptor),
-      'dbup-pool.json',
-    );
+    await createPool(directory, options.fs);
   } catch (error) {
-    throw toDbupError(error, `creating the pool ${directory}`);
+    if (!(error instanceof DbupError) || error.code !== 'OUTPUT_EXISTS') throw error;
+    refusal = error;
   }
-  return descriptor;
+  try {
+    return await openPool(directory, options);
+  } catch (error) {
+    // Where another process was faster there is a pool now; where there is none, the refusal says why.
+    const none = error instanceof DbupError && error.code === 'NO_POOL';
+    throw none && refusal !== undefined ? refusal : error;
+  }
 }
 
 /** Where the catalog of the pool at the real path `directory` is kept. */
@@ -184,7 +153,7 @@ async function readDescriptor(
 
 async function missingDescriptor(fs: FileSystem, layout: PoolLayout, directory: string): Promise<DbupError> {
   const names = await fs.list(layout.directory);
-  if (names.includes('packs') || names.includes('snapshots')) {
+  if (!(await isUnfinished(fs, layout, names)) && (names.includes('packs') || names.includes('snapshots'))) {
     return new DbupError('POOL_INCOMPLETE', `${directory} has pool files but no dbup-pool.json`, {
       hint: 'Sync the pool again from where it is whole, or copy dbup-pool.json from another copy of it.',
     });
@@ -193,29 +162,6 @@ async function missingDescriptor(fs: FileSystem, layout: PoolLayout, directory: 
     directory,
     names.length === 0 ? 'there is no pool yet in' : 'there are other files and no pool in',
   );
-}
-
-async function refuseOccupied(fs: FileSystem, layout: PoolLayout): Promise<void> {
-  const info = await fs.info(layout.directory);
-  if (info === null) return;
-  // A symbolic link to a directory is a directory to the user.
-  const names = await fs.list(layout.directory).catch((error: unknown) => {
-    if (isSystemError(error, 'ENOTDIR')) throw notADirectory(layout.directory);
-    throw error;
-  });
-  if (names.length === 0) return;
-  const what = names.includes('dbup-pool.json') ? 'already holds a pool' : 'is not empty and holds no pool';
-  throw new DbupError('OUTPUT_EXISTS', `${layout.directory} ${what}`, {
-    hint: 'Choose another directory with --pool; a pool wants a directory of its own.',
-  });
-}
-
-/** Size 0 and time 0, so that the lock files of two copies of a pool look the same to rsync. */
-async function createLockFile(fs: FileSystem, layout: PoolLayout): Promise<void> {
-  if ((await fs.info(layout.lockPath)) !== null) return;
-  const file = await DurableFile.create(fs, layout.temporaryDirectory);
-  await file.commit(layout.directory, 'dbup.lock');
-  await fs.setTimes(layout.lockPath, 0);
 }
 
 async function takeLock(
@@ -242,13 +188,6 @@ async function takeLock(
 function noPool(directory: string, what: string): DbupError {
   return new DbupError('NO_POOL', `${what} ${directory}`, {
     hint: '`dbup save` makes one there; or name another with --pool DIR or DBUP_POOL.',
-    details: { pool: directory },
-  });
-}
-
-function notADirectory(directory: string): DbupError {
-  return new DbupError('POOL_NOT_A_DIRECTORY', `${directory} is not a directory`, {
-    hint: 'Name the directory of a pool with --pool DIR or DBUP_POOL.',
     details: { pool: directory },
   });
 }
