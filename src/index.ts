@@ -12,6 +12,7 @@ export type { ProgressEvent, Report } from './core/events.js';
 export type { EngineEndpoint } from './image/engine/endpoint.js';
 export { EngineClient } from './image/engine/engine-client.js';
 export { type ResolveEngineOptions, resolveEngine } from './image/engine/resolve-engine.js';
+export type { Finding, FindingKind, VerifyOptions, VerifyResult } from './operations/findings.js';
 export { executeGc, type GcResult } from './operations/gc.js';
 export { type GcOptions, type GcPlan, type PackUse, planGc } from './operations/gc-plan.js';
 export { type ImageList, type ImageSummary, listImages, listVersions } from './operations/list.js';
@@ -38,13 +39,7 @@ export {
   type VersionStats,
 } from './operations/stats.js';
 export { type TaggedVersion, tagVersion } from './operations/tag.js';
-export {
-  type Finding,
-  type FindingKind,
-  type VerifyOptions,
-  type VerifyResult,
-  verify,
-} from './operations/verify.js';
+export { verify } from './operations/verify.js';
 export type { VersionSummary } from './operations/version-summary.js';
 export { createPool } from './pool/create-pool.js';
 export {

@@ -1,6 +1,6 @@
 import { DbupError, type ExitKind } from '../core/errors.js';
 import { printable } from '../image/engine/printable.js';
-import type { Finding, VerifyOptions, VerifyResult } from '../operations/verify.js';
+import type { Finding, VerifyOptions, VerifyResult } from '../operations/findings.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
 import { defineCommand, type Outcome } from './command.js';
 import { invalidValue } from './values.js';

@@ -7,9 +7,9 @@ import type { BlockWorkers } from '../pool/block-workers.js';
 import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
+import type { Finding, VerifyOptions } from './findings.js';
 import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
-import type { Finding, VerifyOptions } from './verify.js';
 import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
 

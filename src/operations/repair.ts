@@ -9,9 +9,9 @@ import { PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
 import { DurableFile, removeDurably } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
+import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
 import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
-import type { Finding } from './verify.js';
 
 const COPY_BYTES = 1024 * 1024;
 

@@ -4,6 +4,7 @@ import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { looksLikeImageId, parseVersionAddress } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
 import { applyKeepRules, type KeepRules, matchesReference, validateKeepRules } from './retention.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseVersion, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
 
@@ -39,7 +40,11 @@ export async function planRemoval(
       hint: 'Name a reference or a version, or give --keep-… rules.',
     });
   }
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  // A count of versions must not be off by one that cannot be read.
+  for (const address of addresses.filter((text) => text.includes('~'))) {
+    await refuseDoubtfulVersion(pool, records, unusable, address);
+  }
   return keep ? planByRules(records, addresses, keep) : planByName(records, addresses);
 }
 

@@ -6,6 +6,7 @@ import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { appendSnapshot } from './append-snapshot.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
 
@@ -31,7 +32,8 @@ export async function rollback(
   to: string | undefined,
   context: OperationContext,
 ): Promise<RollbackResult> {
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  await refuseDoubtfulVersion(pool, records, unusable, reference);
   const named = resolveVersion(records, reference).snapshot.reference;
   const versions = versionsByReference(records).get(named)!;
   const target = resolveTarget(records, versions, named, to ?? '~1');

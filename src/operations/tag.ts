@@ -2,6 +2,7 @@ import type { OperationContext } from '../core/context.js';
 import { parseReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
 
@@ -21,7 +22,8 @@ export async function tagVersion(
   context: OperationContext,
 ): Promise<TaggedVersion> {
   const reference = parseReference(newReference).text;
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  await refuseDoubtfulVersion(pool, records, unusable, address);
   const { snapshot } = resolveVersion(records, address);
   const current = versionsByReference(records).get(reference)?.[0];
   const same = current !== undefined && isSameImage(current.snapshot, snapshot);

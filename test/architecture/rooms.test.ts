@@ -47,9 +47,6 @@ const IO_MODULES = /^node:(fs|net|http|https|child_process|worker_threads|tls|dg
 const TERMINAL = /\bprocess\s*\.\s*(?:stdout|stderr)\b|\bconsole\s*\.\s*\w+/;
 const TERMINAL_USERS = /^(?:ui\/|cli\.ts$)/;
 
-/** Imports of types only that close a circle, each to be removed when it can be. */
-const TYPE_CIRCLES = ['operations/inspect-pool.ts -> operations/verify.ts'];
-
 const MAX_LINES = 350;
 const FILES = sourceFiles();
 
@@ -99,21 +96,10 @@ describe('the rooms', () => {
         path,
         imports
           .filter(({ target, how }) => target !== null && how !== 'url' && how !== 'dynamic')
-          .map(({ target }) => target!)
-          .filter((target) => !TYPE_CIRCLES.includes(`${path} -> ${target}`)),
+          .map(({ target }) => target!),
       ]),
     );
     expect(findCycle(edges)).toBeNull();
-    for (const exception of TYPE_CIRCLES) {
-      const [path, target] = exception.split(' -> ');
-      const found = FILES.find((file) => file.path === path)?.imports.filter(
-        (site) => site.target === target,
-      );
-      expect(
-        found?.map(({ how }) => how),
-        `${exception}: types only, or no exception any more`,
-      ).toEqual(['type']);
-    }
   });
 
   it('keep each package to one room, and every package is one that package.json has', () => {

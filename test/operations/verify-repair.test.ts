@@ -3,10 +3,11 @@ import { mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quietContext } from '../../src/core/context.js';
+import type { VerifyOptions, VerifyResult } from '../../src/operations/findings.js';
 import { listVersions } from '../../src/operations/list.js';
 import { type RepairResult, repair } from '../../src/operations/repair.js';
 import { executeRemoval, planRemoval } from '../../src/operations/rm.js';
-import { type VerifyOptions, type VerifyResult, verify } from '../../src/operations/verify.js';
+import { verify } from '../../src/operations/verify.js';
 import { dockerArchive, imageVersions, layerTar } from '../support/images.js';
 import { SmallPool } from './small-pool.js';
 

@@ -1,0 +1,50 @@
+/** What `verify` found wrong, by what it is about. */
+export type FindingKind =
+  | 'snapshot-damaged'
+  | 'pack-damaged'
+  | 'pack-footer-damaged'
+  | 'block-damaged'
+  | 'chunk-damaged'
+  | 'recipe-damaged'
+  | 'chunk-missing'
+  | 'foreign-file';
+
+export interface Finding {
+  kind: FindingKind;
+  /** `damage` ends in exit code 4, `incomplete` in 13; a `note` is nothing wrong. */
+  severity: 'damage' | 'incomplete' | 'note';
+  /** Relative to the pool. */
+  file?: string;
+  message: string;
+  /** Ids of the chunks hit; no more than the first 1,000. */
+  chunks?: string[];
+  /** Addresses of the versions that cannot be loaded because of it. */
+  images: string[];
+}
+
+export interface VerifyOptions {
+  /** Read and check every byte; a number is the part of the packs in percent, 0 < p <= 100, chosen by `seed`. */
+  readData: boolean | number;
+  /** Only what this version needs. */
+  address?: string;
+  /** For the choice of packs; made from the clock by default and given in the result. */
+  seed?: number;
+}
+
+export interface VerifyResult {
+  findings: Finding[];
+  /** True when some file is not what its name or its checksums say. */
+  damaged: boolean;
+  /** True when versions need chunks that no usable pack of the pool holds. */
+  incomplete: boolean;
+  /** Addresses of all versions hit by damage or incompleteness. */
+  imagesHit: string[];
+  snapshotsChecked: number;
+  packsChecked: number;
+  /** Packs of which the bytes were read. */
+  packsRead: number;
+  /** Bytes of blocks read and checked. */
+  bytesRead: number;
+  /** Set when a part of the packs was chosen by it. */
+  seed?: number;
+}
