@@ -372,7 +372,9 @@ function readRecipe(chunks, id, length) {
       const blob = { digest: bytes.toString('hex', at + 8, at + 40), length: size(bytes, at + 40) };
       segments.push({ blob: { ...blob, recipe: bytes.toString('hex', at + 56, at + 88) } });
     }
-    total += segments.at(-1).stream?.length ?? segments.at(-1).blob.length;
+    const bytesOf = segments.at(-1).stream?.length ?? segments.at(-1).blob.length;
+    if (bytesOf === 0) throw damaged('an empty segment of a recipe');
+    total += bytesOf;
     at += segmentBytes;
   }
   if (at !== bytes.length || total !== length) throw damaged('the sizes of a recipe do not agree');

@@ -1,3 +1,4 @@
+import { DbupError } from '../core/errors.js';
 import type { GcResult } from '../operations/gc.js';
 import type { GcPlan } from '../operations/gc-plan.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
@@ -31,9 +32,24 @@ export const gcCommand = defineCommand<GcFlags, { dryRun: boolean }>({
     if (dryRun) return { json: { dryRun, plan, result: null }, lines: planLines(plan) };
     const { executeGc } = await import('../operations/gc.js');
     const result = await executeGc(pool, plan, context);
-    return { json: { dryRun, plan, result }, lines: resultLines(result, plan) };
+    for (const { message } of result.leftDamaged) context.report({ type: 'warning', message });
+    const failure = leftDamage(result);
+    return { json: { dryRun, plan, result }, lines: resultLines(result, plan), ...(failure && { failure }) };
   },
 });
+
+/** Packs that were worth a rewrite and could not be read whole: the rest is done, and the pool wants a repair. */
+function leftDamage({ leftDamaged }: GcResult): DbupError | null {
+  if (leftDamaged.length === 0) return null;
+  return new DbupError(
+    'POOL_DAMAGED',
+    `${formatCount(leftDamaged.length, 'pack')} left as they are: damaged`,
+    {
+      hint: 'Run `dbup verify --read-data` to see what is hit, then `dbup repair --from OTHER_POOL`.',
+      details: { packs: leftDamaged.map(({ name }) => name) },
+    },
+  );
+}
 
 function planLines({ packs, temporaryFiles, ...plan }: GcPlan): string[] {
   const sum = (list: readonly { sizeBytes: number }[]): string =>
@@ -55,6 +71,7 @@ function resultLines(result: GcResult, plan: GcPlan): string[] {
   const { packsRemoved, packsRewritten, temporaryFilesRemoved } = result;
   const left = Math.max(0, plan.garbageBytes + plan.temporaryFiles.bytes - result.freedBytes);
   if (packsRemoved + packsRewritten + temporaryFilesRemoved === 0) {
+    if (result.leftDamaged.length > 0) return [`nothing freed; ${formatBytes(left)} of garbage are left`];
     const rest = left > 0 ? `; ${formatBytes(left)} of garbage are not worth a rewrite` : '';
     return [`nothing to free${rest}`];
   }

@@ -155,6 +155,8 @@ function sourceOf(address: Exclude<SaveItem['address'], { transport: 'docker-dae
 
 /** A pipe that has nothing to say just now would otherwise keep an interrupted save waiting. */
 function stopReadingOnAbort({ context }: Call): void {
+  // Nobody may be reading yet: an error that no one hears would end the process.
+  process.stdin.on('error', () => {});
   const stop = (): void => {
     process.stdin.destroy(
       new DbupError('INTERRUPTED', 'interrupted while reading standard input', {
@@ -193,13 +195,18 @@ function linesOf({ result, durationMs }: SavedItem): string[] {
     const time = formatDuration(durationMs);
     lines.push(
       image.alreadySaved
-        ? `${reference}: already saved as ${shortId(snapshotId)}, nothing added; image ${formatBytes(imageBytes)}, ${layers}, ${time}`
+        ? `${reference}: already saved as ${shortId(snapshotId)}, ${addedToSaved(newBytes)}; image ${formatBytes(imageBytes)}, ${layers}, ${time}`
         : `${reference}: saved as ${shortId(snapshotId)}; image ${formatBytes(imageBytes)}, new ${formatBytes(newBytes)}, reused ${formatShare(reused)}, ${layers}, ${time}`,
     );
     if (image.absent.length > 0)
       lines.push(`  not in the source and so not saved: ${image.absent.map(shortId).join(', ')}`);
   }
   return lines;
+}
+
+/** A version may be there while the pool lost some of its content: saving it again brings that back. */
+function addedToSaved(newBytes: number): string {
+  return newBytes === 0 ? 'nothing added' : `${formatBytes(newBytes)} of missing content stored again`;
 }
 
 function partial(failed: readonly FailedItem[], itemCount: number): DbupError {

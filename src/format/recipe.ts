@@ -119,8 +119,11 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
       type === SEGMENT_TYPE.blob
         ? { type: 'blob', blob: readBlobRef(view, at + 8, where) }
         : { type: 'stream', stream: readStreamRef(view, at + 8, where) };
+    const segmentSize = segment.type === 'blob' ? segment.blob.sizeBytes : segment.stream.sizeBytes;
+    // Each costs a reader work, and recipes nest: with empty ones the work would not be bounded by the bytes.
+    if (segmentSize === 0) throw damagedRecipe(where, `segment ${i} is empty`);
     segments.push(segment);
-    total += segment.type === 'blob' ? segment.blob.sizeBytes : segment.stream.sizeBytes;
+    total += segmentSize;
     at += segmentBytes(segment);
   }
   if (at !== view.length || total !== sizeBytes) throw damagedRecipe(where, 'sizes do not agree');

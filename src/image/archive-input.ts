@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants, createReadStream, openSync } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { DbupError, toDbupError } from '../core/errors.js';
 
 const READ_BYTES = 1024 * 1024;
@@ -32,20 +33,30 @@ export async function openArchiveInput(path: string): Promise<ArchiveInput> {
   if (path === '-') return new StreamInput(process.stdin, 'standard input');
   let handle: FileHandle;
   try {
+    const kind = await stat(path);
+    if (kind.isDirectory()) throw isDirectory(path);
+    // A pipe is opened once: who writes to it takes the first one that goes for the last.
+    if (kind.isFIFO()) return new StreamInput(openNamedPipe(path), path);
+    if (!kind.isFile()) return new StreamInput(createReadStream(path, { highWaterMark: READ_BYTES }), path);
     handle = await open(path, 'r');
   } catch (error) {
     throw toDbupError(error, `opening ${path}`);
   }
   const stats = await handle.stat({ bigint: true });
-  if (stats.isFile()) return new FileInput(handle, path, stats.size, stats.mtimeNs, stats.ctimeNs);
-  await handle.close();
-  if (stats.isDirectory()) {
-    throw new DbupError('INPUT_NOT_AN_IMAGE', `${path} is a directory, not an archive`, {
-      hint: `For an OCI layout write oci:${path}[:tag].`,
-      details: { path },
-    });
-  }
-  return new StreamInput(createReadStream(path, { highWaterMark: READ_BYTES }), path);
+  return new FileInput(handle, path, stats.size, stats.mtimeNs, stats.ctimeNs);
+}
+
+/** Without waiting in `open` for a writer, where a thread would be stuck that even the end of the process waits for. */
+function openNamedPipe(path: string): Socket {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+function isDirectory(path: string): DbupError {
+  return new DbupError('INPUT_NOT_AN_IMAGE', `${path} is a directory, not an archive`, {
+    hint: `For an OCI layout write oci:${path}[:tag].`,
+    details: { path },
+  });
 }
 
 /** A stream that cannot be read twice. */

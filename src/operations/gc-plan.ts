@@ -82,6 +82,7 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
   const { records, unusable } = await readSnapshotFiles(pool, context);
   if (unusable.length > 0) throw unknownNeeds(unusable[0]!.error);
   const chunks = await openChunkCatalog(pool.catalog);
+  if (chunks.packs.length > 0) await assertSnapshotsDirectory(pool);
   const reach = await reachAll(pool, records, chunks, context);
   const use = new PoolUse(chunks, (entry) => reach.has(entry));
   const uses = chunks.packs.map(({ name, sizeBytes }, packIndex): PackUse => {
@@ -112,6 +113,19 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
   const snapshotIds = new Set(records.map(({ id }) => id));
   if (pool.access === 'exclusive') groundsOf.set(plan, { pool, chunks, reach, use, snapshotIds });
   return plan;
+}
+
+/** A pool is made with the directory: without it, that no snapshot needs the packs is not known. */
+async function assertSnapshotsDirectory({ fs, layout }: Pool): Promise<void> {
+  if ((await fs.info(layout.snapshotsDirectory)) !== null) return;
+  throw new DbupError(
+    'POOL_INCOMPLETE',
+    'the pool has packs but no snapshots/, so nothing can be called garbage',
+    {
+      hint: 'Sync the pool again from where it is whole, or put snapshots/ back. If it really has no versions, make the directory and run `dbup gc` again.',
+      details: { missing: layout.snapshotsDirectory },
+    },
+  );
 }
 
 function chooseRewrites(
@@ -175,7 +189,8 @@ async function reachAll(
 /** Files right below tmp/; directories there are none of dbup's. */
 export async function listTemporaryFiles(pool: Pool): Promise<{ path: string; sizeBytes: number }[]> {
   const { fs, layout } = pool;
-  if ((await fs.info(layout.temporaryDirectory)) === null) return [];
+  // Behind a symbolic link lie files of somebody else.
+  if (!(await fs.info(layout.temporaryDirectory))?.isDirectory) return [];
   const files: { path: string; sizeBytes: number }[] = [];
   for (const name of await fs.list(layout.temporaryDirectory)) {
     const path = join(layout.temporaryDirectory, name);

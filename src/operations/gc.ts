@@ -5,7 +5,7 @@ import { type BlockAddress, scanBlocks } from '../pool/block-scan.js';
 import { PackRewriter } from '../pool/pack-rewriter.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
-import { type GcGrounds, type GcPlan, listTemporaryFiles, takeGrounds } from './gc-plan.js';
+import { type GcGrounds, type GcPlan, listTemporaryFiles, type PackUse, takeGrounds } from './gc-plan.js';
 import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
 
 export interface GcResult {
@@ -22,12 +22,13 @@ export interface GcResult {
 }
 
 /**
- * Does what a plan says: empties tmp/, writes the new packs, and only when they are durable removes the old
- * ones, so that at every instant each needed chunk is in some pack of the directory. Ended at any point it leaves a
+ * Does what a plan says: empties tmp/, removes the packs that hold garbage only, writes the new packs, and only when
+ * they are durable removes the old ones, so that at every instant each needed chunk is in some pack of the directory.
+ * Garbage goes first: on a full disk it makes the room that rewriting needs. Ended at any point it leaves a
  * valid pool; what it leaves behind is garbage for the next one. The pool must be open exclusively, the same that
  * the plan was made with, and a plan is good for one execution.
- * @throws DbupError POOL_DAMAGED when the copy that would remain of a chunk stored twice is damaged,
- * INPUT_CHANGED when snapshots have arrived since the plan; nothing was removed then
+ * @throws DbupError POOL_DAMAGED when the copy that would remain of a chunk stored twice is damaged: nothing was
+ * removed then; INPUT_CHANGED when snapshots have arrived since the plan: nothing more is removed then
  */
 export async function executeGc(pool: Pool, plan: GcPlan, context: OperationContext): Promise<GcResult> {
   const grounds = takeGrounds(plan);
@@ -45,6 +46,8 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
   const { pool } = grounds;
   await confirmKeptCopies(grounds, plan, context);
   const temporary = await removeTemporaryFiles(pool);
+  await assertNoNewSnapshots(grounds);
+  await removePacks(pool, namesOf(plan.packs.remove), context);
   const packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
   const leftDamaged: GcResult['leftDamaged'] = [];
   try {
@@ -54,19 +57,13 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
     throw error;
   }
   await assertNoNewSnapshots(grounds);
-  // A new pack may be the very same file as one that is to go.
+  // A new pack may be the very same file as the one it was made from.
   const written = new Set(packs.written.map(({ name }) => name));
   const left = new Set(leftDamaged.map(({ name }) => name));
-  const gone = [...plan.packs.remove, ...plan.packs.rewrite].filter(
-    ({ name }) => !written.has(name) && !left.has(name),
-  );
-  await removePacks(
-    pool,
-    gone.map(({ name }) => name),
-    context,
-  );
+  const rewritten = plan.packs.rewrite.filter(({ name }) => !written.has(name) && !left.has(name));
+  await removePacks(pool, namesOf(rewritten), context);
   await pool.catalog.packs();
-  const goneBytes = gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const goneBytes = [...plan.packs.remove, ...rewritten].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const packsRewritten = plan.packs.rewrite.filter(({ name }) => !left.has(name)).length;
   return {
     packsRemoved: plan.packs.remove.length,
@@ -159,8 +156,12 @@ async function assertNoNewSnapshots({ pool, snapshotIds }: GcGrounds): Promise<v
   const names = await listNames(pool.fs, pool.layout.snapshotsDirectory);
   if (names.every((name) => snapshotIds.has(name))) return;
   throw new DbupError('INPUT_CHANGED', 'snapshots have arrived in the pool while gc was running', {
-    hint: 'Nothing was removed. Run `dbup gc` again when the sync has ended.',
+    hint: 'At most packs that nothing needed before were removed: repeat the sync, and run `dbup gc` when it has ended.',
   });
+}
+
+function namesOf(packs: readonly PackUse[]): string[] {
+  return packs.map(({ name }) => name);
 }
 
 async function removePacks(pool: Pool, names: readonly string[], context: OperationContext): Promise<void> {

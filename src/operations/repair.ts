@@ -216,8 +216,9 @@ class RepairRound {
     const { chunks, trace, needsKnown } = this.#inspection;
     const packIndex = chunks.packs.findIndex((pack) => pack.name === name);
     if (packIndex < 0) {
-      // Its footer cannot be read. If everything that is needed is elsewhere, so is what it held of that.
-      if (needsKnown && trace.missing.count === 0) await this.#remove(name, 'removed');
+      // Its footer cannot be read. If everything that is needed is elsewhere and good, so is what it held of that.
+      if (needsKnown && trace.missing.count === 0 && !this.#isNeededHit())
+        await this.#remove(name, 'removed');
       return;
     }
     if (trace.found.some(({ kind, pack }) => kind === 'recipe-damaged' && pack === name)) return;
@@ -242,6 +243,15 @@ class RepairRound {
     }
     if (writer.written.some((pack) => pack.name === name)) return;
     await this.#remove(name, 'rewritten');
+  }
+
+  /** True when a chunk that is needed is damaged where the chunk table has it: any other file may hold its last good copy. */
+  #isNeededHit(): boolean {
+    const { chunks, reading, trace } = this.#inspection;
+    if (trace.found.length > 0) return true;
+    return reading.faults.some(({ fault }) =>
+      fault.chunks.some((id) => trace.needs(chunks.table.find(Buffer.from(id, 'hex')))),
+    );
   }
 
   /** True when each bad chunk of the pack is needed by nothing or has a good copy in another pack. */

@@ -13,6 +13,9 @@ import type { ArchiveInput } from '../image/archive-input.js';
 import { parseImageConfig } from '../oci/config.js';
 import { digestHex } from '../oci/digest.js';
 
+/** Where no member came in so many bytes, no further one is looked for. */
+const FORECAST_WITHIN_BYTES = 16 * 1024 * 1024;
+
 interface ScannedMember extends MemberInfo {
   positionBytes: number;
   sizeBytes: number;
@@ -68,6 +71,7 @@ async function scanMembers(
   const walk = new TarWalk();
   const block = new Uint8Array(64 * 1024);
   let count = 0;
+  let memberEnd = 0;
   for (let position = 0; ; ) {
     const before = walk.member;
     const piece = block.subarray(0, Math.min(block.length, walk.remainingBytes));
@@ -76,7 +80,11 @@ async function scanMembers(
     walk.skeleton(piece.subarray(0, read));
     position += read;
     const member = walk.member;
-    if (member === null || member === before) continue;
+    if (member === null || member === before) {
+      // Of what has no end of headers, a hole of a terabyte for one, nothing is forecast.
+      if (position - memberEnd > FORECAST_WITHIN_BYTES) return { members: new Map(), repeated };
+      continue;
+    }
     if (++count > LIMITS.archiveMembers) return { members: new Map(), repeated };
     const key = memberKey(member.name);
     const kind =
@@ -102,6 +110,7 @@ async function scanMembers(
       // A header may claim more than any file can hold; no read goes there.
       if (position > input.sizeBytes!) return { members, repeated };
     }
+    memberEnd = position;
   }
 }
 

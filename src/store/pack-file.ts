@@ -16,6 +16,12 @@ import { DurableFile } from './durable-file.js';
 import { type FileSystem, readFully } from './file-system.js';
 import type { PoolLayout } from './pool-layout.js';
 
+/**
+ * A pack is closed when it has so many chunks, however little they take: its footer (36 bytes a chunk, 32 a block)
+ * must stay far below what a reader accepts, and it is held in memory.
+ */
+const PACK_MAX_CHUNKS = 256 * 1024;
+
 /** A compressed block ready for a pack. `stored` is the caller's again when `add` has resolved. */
 export interface BlockToWrite {
   stored: Uint8Array;
@@ -36,7 +42,8 @@ export interface WrittenPack {
 }
 
 /**
- * Writes packs one after the other, each closed when it has reached the target size. A closed pack is made
+ * Writes packs one after the other, each closed when it has reached the target size or as many chunks as a pack
+ * may have. A closed pack is made
  * durable while the next one is being filled; `finishPack` waits for all of them.
  */
 export class PackWriter {
@@ -79,7 +86,8 @@ export class PackWriter {
     this.#chunkIds.push(...block.chunkIds);
     this.#chunkBytes.push(...block.chunkBytes);
     await this.#file.write(block.stored);
-    if (this.#file.sizeBytes >= this.#targetBytes) await this.#closePack();
+    if (this.#file.sizeBytes >= this.#targetBytes || this.#chunkIds.length >= PACK_MAX_CHUNKS)
+      await this.#closePack();
   }
 
   /** Ends the pack in the making, if there is one. When it resolves, every chunk added is safe. */

@@ -12,14 +12,19 @@ import { SEED } from '../oci/only-dbup-errors.js';
 import { acceptsOrRefuses, damaged, hexIds } from './only-pool-errors.js';
 
 const sizes = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 2 ** 45 }));
+const filledStreams: fc.Arbitrary<StreamRef> = fc.record({
+  depth: fc.nat(LIMITS.streamDepth),
+  sizeBytes: sizes,
+  id: hexIds,
+});
 const streams: fc.Arbitrary<StreamRef> = fc.oneof(
   fc.constant({ depth: 0, sizeBytes: 0, id: '' }),
-  fc.record({ depth: fc.nat(LIMITS.streamDepth), sizeBytes: sizes, id: hexIds }),
+  filledStreams,
 );
 const segments: fc.Arbitrary<Segment> = fc.oneof(
-  streams.map((stream): Segment => ({ type: 'stream', stream })),
+  filledStreams.map((stream): Segment => ({ type: 'stream', stream })),
   fc
-    .record({ digestHex: hexIds, sizeBytes: fc.nat(2 ** 40), recipeId: hexIds })
+    .record({ digestHex: hexIds, sizeBytes: fc.integer({ min: 1, max: 2 ** 40 }), recipeId: hexIds })
     .map((blob): Segment => ({ type: 'blob', blob })),
 );
 const recipes: fc.Arbitrary<Recipe> = fc.oneof(
