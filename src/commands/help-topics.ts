@@ -98,10 +98,12 @@ docs/json.md describes the fields of every command.`;
 
 const RSYNC = `A pool is a directory of files that never change. Copy it with whatever copies files, at any moment:
 
-  rsync -a pool/ host:pool/              push; only new files travel
-  rsync -a host:pool/ pool/              pull
-  rsync -a --delete pool/ host:pool/     an exact mirror, also of what rm and gc removed
-  rsync -a a/ b/ && rsync -a b/ a/       the union of two pools
+  rsync -a pool/ host:pool/                    push; only new files travel
+  rsync -a host:pool/ pool/                    pull
+  rsync -a --delete-after pool/ host:pool/     an exact mirror, also of what rm and gc removed
+  rsync -a a/ b/ && rsync -a b/ a/             the union of two pools
+
+With --exclude=/tmp/ a sync beside a running save leaves out what the save has not finished.
 
 A copy taken while a save or a gc runs, or one that was cut off, loads every version exactly or says that it is
 incomplete (exit code 13): run the same rsync again. The catalog is not in the pool and is made again wherever

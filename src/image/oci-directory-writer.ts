@@ -54,8 +54,8 @@ export async function writeOciDirectory(
 /** The index with `entry` last, all else in it as it was, fields that dbup does not know included. */
 function withEntry(index: Uint8Array, where: string, entry: Descriptor): Uint8Array {
   const listed = listLayoutImages(index, where);
-  const document = JSON.parse(new TextDecoder().decode(index)) as Record<string, unknown>;
-  const raw = (document['manifests'] ?? []) as unknown[];
+  const document = JSON.parse(new TextDecoder().decode(index)) as { manifests?: unknown[] };
+  const raw = document.manifests ?? [];
   const kept = raw.filter((_, i) => !sameName(listed[i]!.descriptor, entry));
   return Buffer.from(JSON.stringify({ ...document, manifests: [...kept, descriptorToJson(entry)] }));
 }
