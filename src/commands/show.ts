@@ -1,3 +1,4 @@
+import { printable } from '../image/engine/printable.js';
 import type { PlatformImage, VersionDetail } from '../operations/show.js';
 import { formatBytes, formatCount, formatTime, shortId } from '../ui/format-units.js';
 import { Verbatim } from '../ui/json-text.js';
@@ -40,7 +41,7 @@ function linesOf(version: VersionDetail): string[] {
   ]);
   for (const image of version.images) lines.push('', ...imageLines(image));
   if (version.absent.length > 0)
-    lines.push('', 'Not in the source:', ...version.absent.map((digest) => `  ${digest}`));
+    lines.push('', 'Not in the source:', ...version.absent.map((digest) => `  ${printable(digest)}`));
   return lines;
 }
 
