@@ -10,6 +10,7 @@ import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
 import type { Finding, VerifyOptions } from './findings.js';
 import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
 
@@ -45,6 +46,8 @@ export async function inspectPool(
   // The catalog may remember what a snapshot file that is damaged now was.
   const known = await pool.catalog.snapshots();
   const addresses = addressesOf(mergeRecords(snapshots.records, known.records));
+  if (options.address !== undefined)
+    await refuseDoubtfulVersion(pool, snapshots.records, snapshots.unusable, options.address);
   const chosen = options.address === undefined ? null : resolveVersion(snapshots.records, options.address);
   const records = chosen ? [chosen] : snapshots.records;
   const chunks = await readPackFooters(pool, context);

@@ -9,7 +9,8 @@ import { inspectPool } from './inspect-pool.js';
  * file, every recipe and list of chunks, and that every chunk needed is there; with `readData` also every pack
  * against its name, every block against its checksum and every chunk against its id. The pool's descriptor was
  * checked when it was opened.
- * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, POOL_FORMAT_UNSUPPORTED, USAGE, INTERRUPTED
+ * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, POOL_FORMAT_UNSUPPORTED, USAGE, INTERRUPTED; POOL_DAMAGED when a snapshot
+ * that cannot be read may be the version asked for
  */
 export async function verify(
   pool: Pool,
