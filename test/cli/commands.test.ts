@@ -273,6 +273,7 @@ describe('the pool itself', () => {
 
   test('a pool cut short by a sync is told from none', async () => {
     mkdirSync(sandbox.path('cut/packs'), { recursive: true });
+    writeFileSync(sandbox.path(`cut/packs/${'0'.repeat(64)}`), '');
     expect((await sandbox.run(['ls', '--pool', 'cut'])).code).toBe(13);
     await sandbox.json(['init', '--pool', 'newer']);
     truncateSync(sandbox.path('newer/dbup-pool.json'), 10);
