@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 
 /** Raised whenever the tables change; a catalog of another version is thrown away and made again. */
-const CATALOG_VERSION = 1;
+const CATALOG_VERSION = 2;
 const BUSY_TIMEOUT_MS = 10_000;
 
 /** The file of the catalog kept in `directory`. */
@@ -44,7 +44,7 @@ function prepareDatabase(database: Database.Database): Database.Database {
       DROP TABLE IF EXISTS packs;
       DROP TABLE IF EXISTS snapshots;
       CREATE TABLE packs (name TEXT PRIMARY KEY, size INTEGER NOT NULL, footer BLOB NOT NULL, footer_xxh64 BLOB NOT NULL);
-      CREATE TABLE snapshots (name TEXT PRIMARY KEY, body BLOB NOT NULL);
+      CREATE TABLE snapshots (name TEXT PRIMARY KEY, body BLOB NOT NULL, reader INTEGER NOT NULL);
       PRAGMA user_version = ${CATALOG_VERSION};
       COMMIT;`);
     return database;

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import { DbupError, isSystemError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { decodePackFooter, type PackFooter } from '../format/pack.js';
-import { decodeSnapshot, type Snapshot } from '../format/snapshot.js';
+import { decodeSnapshot, readCheckedSnapshot, SNAPSHOT_READER, type Snapshot } from '../format/snapshot.js';
 import { isSha256Hex, sha256Hex } from '../hash/sha256.js';
 import { type FileSystem, readFully } from '../store/file-system.js';
 import { readPackFooter, shortName } from '../store/pack-file.js';
@@ -39,6 +39,8 @@ interface PackRow {
 interface SnapshotRow {
   name: string;
   body: Buffer;
+  /** The SNAPSHOT_READER that accepted it. */
+  reader: number;
 }
 
 /**
@@ -120,7 +122,7 @@ export class Catalog {
 
   async #readSnapshots(): Promise<{ records: SnapshotRecord[]; unusable: UnusableFile[] }> {
     const names = new Set(await listNames(this.#fs, this.#layout.snapshotsDirectory));
-    const rows = this.#database.prepare<[], SnapshotRow>('SELECT name, body FROM snapshots').all();
+    const rows = this.#database.prepare<[], SnapshotRow>('SELECT name, body, reader FROM snapshots').all();
     const records: SnapshotRecord[] = [];
     const unusable: UnusableFile[] = [];
     const dropped: string[] = [];
@@ -139,7 +141,7 @@ export class Catalog {
         const body = await readSnapshotFile(this.#fs, this.#layout, name);
         if (body === null) continue;
         records.push(snapshotRecord(name, body));
-        added.push({ name, body });
+        added.push({ name, body, reader: SNAPSHOT_READER });
       } catch (error) {
         if (!(error instanceof DbupError)) throw error;
         unusable.push({ name, error });
@@ -148,8 +150,10 @@ export class Catalog {
     this.#change(() => {
       const remove = this.#database.prepare('DELETE FROM snapshots WHERE name = ?');
       for (const name of dropped) remove.run(name);
-      const insert = this.#database.prepare('INSERT OR REPLACE INTO snapshots (name, body) VALUES (?, ?)');
-      for (const row of added) insert.run(row.name, row.body);
+      const insert = this.#database.prepare(
+        'INSERT OR REPLACE INTO snapshots (name, body, reader) VALUES (?, ?, ?)',
+      );
+      for (const row of added) insert.run(row.name, row.body, row.reader);
     }, dropped.length + added.length);
     return { records, unusable };
   }
@@ -261,7 +265,9 @@ function snapshotRecord(id: string, body: Buffer): SnapshotRecord {
 }
 
 /** null when the row is no snapshot this version reads. */
-function decodedRow({ name, body }: SnapshotRow): SnapshotRecord | null {
+function decodedRow({ name, body, reader }: SnapshotRow): SnapshotRecord | null {
+  if (reader === SNAPSHOT_READER)
+    return { id: name, sizeBytes: body.length, snapshot: readCheckedSnapshot(body) };
   try {
     return snapshotRecord(name, body);
   } catch (error) {

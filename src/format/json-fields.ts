@@ -1,12 +1,21 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Names a place in a document; made into text only for an error, for there are many places. */
+export type Where = string | (() => string);
+
+function whereText(where: Where): string {
+  return typeof where === 'string' ? where : where();
+}
+
 /** Typed access to the fields of a parsed JSON object; every miss is one error naming the field. */
 export class JsonFields {
   readonly #object: Record<string, unknown>;
-  readonly #where: string;
+  readonly #where: Where;
 
-  constructor(value: unknown, where: string) {
+  constructor(value: unknown, where: Where) {
     this.#where = where;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw this.#wrong('is not an object');
@@ -33,10 +42,10 @@ export class JsonFields {
     return value;
   }
 
-  array<T>(name: string, maximum: number, item: (value: unknown, where: string) => T): T[] {
+  array<T>(name: string, maximum: number, item: (value: unknown, where: Where) => T): T[] {
     const value = this.#get(name);
     if (!Array.isArray(value) || value.length > maximum) throw this.#wrong(`has a bad "${name}"`);
-    return value.map((entry, i) => item(entry, `${this.#where}: ${name}[${i}]`));
+    return value.map((entry, i) => item(entry, () => `${whereText(this.#where)}: ${name}[${i}]`));
   }
 
   strings(name: string, maximum: number): string[] {
@@ -55,7 +64,7 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#get(name), `${this.#where}: ${name}`);
+    return new JsonFields(this.#get(name), () => `${whereText(this.#where)}: ${name}`);
   }
 
   optionalObject(name: string): JsonFields | undefined {
@@ -71,9 +80,10 @@ export class JsonFields {
   }
 
   #wrong(reason: string): DbupError {
-    return new DbupError('POOL_DAMAGED', `${this.#where} ${reason}`, {
+    const where = whereText(this.#where);
+    return new DbupError('POOL_DAMAGED', `${where} ${reason}`, {
       hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
-      details: { where: this.#where, reason },
+      details: { where, reason },
     });
   }
 }
@@ -82,7 +92,7 @@ export class JsonFields {
 export function parsePoolJson(bytes: Uint8Array, where: string): JsonFields {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
     throw new DbupError('POOL_DAMAGED', `${where} is not valid JSON`, {
       hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',

@@ -120,7 +120,8 @@ const INJURIES: [string, () => Promise<unknown>][] = [
   ],
   [
     'has a snapshot that is not there',
-    async () => changeRows('INSERT INTO snapshots SELECT ?, body FROM snapshots LIMIT 1', 'b'.repeat(64)),
+    async () =>
+      changeRows('INSERT INTO snapshots SELECT ?, body, reader FROM snapshots LIMIT 1', 'b'.repeat(64)),
   ],
   [
     'has another body for a snapshot',

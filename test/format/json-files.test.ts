@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_CHUNKER_PARAMETERS } from '../../src/chunk/chunker-parameters.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { decodeDescriptor, encodeDescriptor, type PoolDescriptor } from '../../src/format/descriptor.js';
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../src/format/snapshot.js';
+import {
+  decodeSnapshot,
+  encodeSnapshot,
+  readCheckedSnapshot,
+  type Snapshot,
+} from '../../src/format/snapshot.js';
 import { mutated, SEED } from '../oci/only-dbup-errors.js';
 import { acceptsOrRefuses } from './only-pool-errors.js';
 
@@ -57,6 +62,14 @@ describe('snapshot and descriptor', () => {
     expect(decodeSnapshot(encodeSnapshot(SNAPSHOT), 's')).toEqual(SNAPSHOT);
     const { root: _root, archive: _archive, rollbackOf: _rollbackOf, ...small } = SNAPSHOT;
     expect(decodeSnapshot(encodeSnapshot(small), 's')).toEqual(small);
+  });
+
+  it('read the same once they were checked', () => {
+    const { root: _root, archive: _archive, rollbackOf: _rollbackOf, ...small } = SNAPSHOT;
+    for (const snapshot of [SNAPSHOT, small]) {
+      const bytes = Buffer.from(JSON.stringify({ ...JSON.parse(text(encodeSnapshot(snapshot))), later: 1 }));
+      expect(readCheckedSnapshot(bytes)).toEqual(decodeSnapshot(bytes, 's'));
+    }
   });
 
   it('raise nothing but pool errors whatever is in them', () => {
