@@ -10,6 +10,7 @@ import { BlockCache } from '../pool/block-cache.js';
 import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { ImageReader } from './image-reader.js';
+import { refuseOutputInPool } from './refuse-output-in-pool.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
 import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } from './write-image.js';
@@ -48,7 +49,7 @@ export interface LoadResult {
 /**
  * Gives an image back. When it returns, every byte was checked against its digest, and an engine has
  * confirmed the image's id. When it throws, a file has not appeared and an engine has loaded nothing.
- * @throws DbupError SNAPSHOT_NOT_FOUND, POOL_INCOMPLETE, POOL_DAMAGED, ENGINE_*
+ * @throws DbupError USAGE for an output inside the pool, SNAPSHOT_NOT_FOUND, POOL_INCOMPLETE, POOL_DAMAGED, ENGINE_*
  */
 export async function load(
   pool: Pool,
@@ -58,6 +59,7 @@ export async function load(
   context: OperationContext,
 ): Promise<LoadResult> {
   try {
+    if (sink.kind === 'file' || sink.kind === 'oci-directory') await refuseOutputInPool(pool, sink.path);
     return await loadVersion(pool, address, sink, options, context);
   } catch (error) {
     throw toDbupError(error, `loading ${address}`);
