@@ -1,4 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { writeTar } from '../archive/tar-write.js';
+import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
 import type { SnapshotImage } from '../format/snapshot.js';
@@ -7,13 +9,16 @@ import { writeOciDirectory } from '../image/oci-directory-writer.js';
 import { writeOutputFile, writeStream } from '../image/output-file.js';
 import { parseReference } from '../oci/reference.js';
 import { BlockCache } from '../pool/block-cache.js';
-import { openChunkCatalog } from '../pool/chunk-catalog.js';
+import { type ChunkCatalog, hasSpareCopies, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { ImageReader } from './image-reader.js';
 import { refuseOutputInPool } from './refuse-output-in-pool.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
 import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } from './write-image.js';
+
+/** How many damaged packs a load tries to do without. */
+const MAX_DAMAGED_PACKS = 3;
 
 /** `saved`: the tar that was saved, where there is one, and else a docker-archive. */
 export type OutputFormat = 'saved' | 'docker-archive' | 'oci-archive';
@@ -48,7 +53,8 @@ export interface LoadResult {
 
 /**
  * Gives an image back. When it returns, every byte was checked against its digest, and an engine has
- * confirmed the image's id. When it throws, a file has not appeared and an engine has loaded nothing.
+ * confirmed the image's id. When it throws, a file has not appeared and an engine has loaded nothing. Where a
+ * pack is damaged, copies that other packs hold are used, unless bytes have left already (a stream, a pipe).
  * @throws DbupError USAGE for an output inside the pool, SNAPSHOT_NOT_FOUND, POOL_INCOMPLETE, POOL_DAMAGED, ENGINE_*
  */
 export async function load(
@@ -76,8 +82,47 @@ async function loadVersion(
   const { records, unusable } = await pool.catalog.snapshots();
   await refuseDoubtfulVersion(pool, records, unusable, address);
   const record = resolveVersion(records, address);
+  const damagedPacks = new Set<string>();
+  for (;;) {
+    const chunks = await openChunkCatalog(pool.catalog, damagedPacks);
+    try {
+      return await loadRecord(pool, record, chunks, sink, options, context);
+    } catch (error) {
+      const pack = damagedPack(error);
+      const isNew = pack !== null && !damagedPacks.has(pack) && damagedPacks.size < MAX_DAMAGED_PACKS;
+      if (!isNew || !hasSpareCopies(chunks) || !(await canStartOver(sink))) throw error;
+      damagedPacks.add(pack);
+      const message = `the pool is damaged: ${(error as DbupError).message}; trying copies in other packs`;
+      context.report({ type: 'warning', message });
+    }
+  }
+}
+
+/** The pack an error of damage is about. */
+function damagedPack(error: unknown): string | null {
+  if (!(error instanceof DbupError) || error.code !== 'POOL_DAMAGED') return null;
+  const { pack } = error.details;
+  return typeof pack === 'string' ? pack : null;
+}
+
+/** False where bytes that were written cannot be taken back. */
+async function canStartOver(sink: LoadSink): Promise<boolean> {
+  if (sink.kind !== 'file') return sink.kind !== 'stream';
+  return stat(sink.path).then(
+    (info) => info.isFile(),
+    () => true,
+  );
+}
+
+async function loadRecord(
+  pool: Pool,
+  record: SnapshotRecord,
+  chunks: ChunkCatalog,
+  sink: LoadSink,
+  options: LoadOptions,
+  context: OperationContext,
+): Promise<LoadResult> {
   const { snapshot } = record;
-  const chunks = await openChunkCatalog(pool.catalog);
   const reader = new ImageReader(new BlockCache(pool.layout, chunks, pool.workers), snapshot);
   const reference = options.as === undefined ? snapshot.reference : parseReference(options.as).text;
   const result = {
