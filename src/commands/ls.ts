@@ -15,7 +15,13 @@ export const lsCommand = defineCommand<object, null>({
   parse: () => null,
   async run(_request, { pool, context }): Promise<Outcome> {
     const { listImages } = await import('../operations/list.js');
+    const { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } = await import(
+      '../operations/snapshots-directory.js'
+    );
     const list = await listImages(pool, context);
+    if (await lacksSnapshotsDirectory(pool)) {
+      context.report({ type: 'warning', message: NO_SNAPSHOTS_DIRECTORY });
+    }
     for (const { message } of list.unusable) context.report({ type: 'warning', message });
     return {
       json: list,

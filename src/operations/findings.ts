@@ -7,6 +7,7 @@ export type FindingKind =
   | 'chunk-damaged'
   | 'recipe-damaged'
   | 'chunk-missing'
+  | 'snapshots-missing'
   | 'foreign-file';
 
 export interface Finding {
@@ -35,7 +36,7 @@ export interface VerifyResult {
   findings: Finding[];
   /** True when some file is not what its name or its checksums say. */
   damaged: boolean;
-  /** True when versions need chunks that no usable pack of the pool holds. */
+  /** True when versions need chunks that no usable pack of the pool holds, or there are packs and no `snapshots/`. */
   incomplete: boolean;
   /** Addresses of all versions hit by damage or incompleteness. */
   imagesHit: string[];

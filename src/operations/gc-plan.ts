@@ -8,6 +8,7 @@ import type { Pool } from '../pool/pool.js';
 import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
+import { lacksSnapshotsDirectory } from './snapshots-directory.js';
 import { addressesOf } from './version-summary.js';
 
 /** Below this much garbage a pool is left alone but for packs that hold nothing else. */
@@ -82,7 +83,7 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
   const { records, unusable } = await readSnapshotFiles(pool, context);
   if (unusable.length > 0) throw unknownNeeds(unusable[0]!.error);
   const chunks = await openChunkCatalog(pool.catalog);
-  if (chunks.packs.length > 0) await assertSnapshotsDirectory(pool);
+  await assertSnapshotsDirectory(pool);
   const reach = await reachAll(pool, records, chunks, context);
   const use = new PoolUse(chunks, (entry) => reach.has(entry));
   const uses = chunks.packs.map(({ name, sizeBytes }, packIndex): PackUse => {
@@ -116,14 +117,14 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
 }
 
 /** A pool is made with the directory: without it, that no snapshot needs the packs is not known. */
-async function assertSnapshotsDirectory({ fs, layout }: Pool): Promise<void> {
-  if ((await fs.info(layout.snapshotsDirectory)) !== null) return;
+async function assertSnapshotsDirectory(pool: Pool): Promise<void> {
+  if (!(await lacksSnapshotsDirectory(pool))) return;
   throw new DbupError(
     'POOL_INCOMPLETE',
     'the pool has packs but no snapshots/, so nothing can be called garbage',
     {
       hint: 'Sync the pool again from where it is whole, or put snapshots/ back. If it really has no versions, make the directory and run `dbup gc` again.',
-      details: { missing: layout.snapshotsDirectory },
+      details: { missing: pool.layout.snapshotsDirectory },
     },
   );
 }

@@ -10,6 +10,7 @@ import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
 import type { Finding, VerifyOptions } from './findings.js';
 import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
+import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from './snapshots-directory.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
@@ -69,6 +70,7 @@ export async function inspectPool(
     ...packFindings(chunks, reading, hits, chosen !== null),
     ...faultFindings([...reading.faults.map(({ fault }) => fault), ...trace.found], hits),
     ...missingFinding(trace, hits),
+    ...(chosen ? [] : await missingDirectory(pool)),
     ...(chosen ? [] : await foreignFiles(pool)),
   ];
   return {
@@ -225,6 +227,12 @@ function missingFinding({ missing }: FaultTrace, hits: Hits): Finding[] {
   const images = hits.get(MISSING) ?? [];
   const message = `${missing.count} chunk(s) that ${images.length} version(s) need are in no pack: sync the pool again from where it is whole`;
   return [{ kind: 'chunk-missing', severity: 'incomplete', message, chunks, images }];
+}
+
+async function missingDirectory(pool: Pool): Promise<Finding[]> {
+  if (!(await lacksSnapshotsDirectory(pool))) return [];
+  const message = NO_SNAPSHOTS_DIRECTORY;
+  return [{ kind: 'snapshots-missing', severity: 'incomplete', file: 'snapshots', message, images: [] }];
 }
 
 async function foreignFiles({ fs, layout }: Pool): Promise<Finding[]> {

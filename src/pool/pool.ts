@@ -6,6 +6,7 @@ import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
+import { makeDirectoryDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { BlockWorkers } from './block-workers.js';
@@ -38,7 +39,7 @@ export interface Pool {
 }
 
 /**
- * Opens a pool.
+ * Opens a pool; for appending, its directories that are not there are made.
  * @throws DbupError NO_POOL, POOL_NOT_A_DIRECTORY, POOL_FORMAT_UNSUPPORTED, POOL_DAMAGED, POOL_LOCKED
  */
 export async function openPool(directory: string, options: OpenPoolOptions): Promise<Pool> {
@@ -46,6 +47,14 @@ export async function openPool(directory: string, options: OpenPoolOptions): Pro
   const layout = new PoolLayout(await realDirectory(directory));
   const descriptor = await readDescriptor(fs, layout, directory);
   const lock = await takeLock(fs, layout, options.access, options.lockWaitMs ?? 0);
+  if (options.access === 'append') {
+    try {
+      await makeMissingDirectories(fs, layout);
+    } catch (error) {
+      lock.release();
+      throw toDbupError(error, `opening the pool ${directory}`);
+    }
+  }
   return assemblePool(fs, layout, descriptor, lock, options);
 }
 
@@ -69,6 +78,13 @@ export async function openOrCreatePool(directory: string, options: OpenPoolOptio
     // Where another process was faster there is a pool now; where there is none, the refusal says why.
     const none = error instanceof DbupError && error.code === 'NO_POOL';
     throw none && refusal !== undefined ? refusal : error;
+  }
+}
+
+/** A copy made by way of an object store has no empty directories. */
+async function makeMissingDirectories(fs: FileSystem, layout: PoolLayout): Promise<void> {
+  for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {
+    if ((await fs.info(path)) === null) await makeDirectoryDurably(fs, path);
   }
 }
 
