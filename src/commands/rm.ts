@@ -30,7 +30,8 @@ export const rmCommand = defineCommand<RmFlags, RmRequest>({
   details: [
     'A reference stands for all its versions, app:1.0~2 or app:1.0@SNAPSHOT for one. With --keep rules every',
     'version stays that some rule keeps; the rules apply to each reference by itself, and to those named only if',
-    'any are named (app:* and other patterns too). The space is free again after `dbup gc`.',
+    'any are named (app:* and other patterns too). The space is free again after `dbup gc`. A version whose snapshot',
+    'file is damaged goes by its id: `dbup rm ID`, all 64 digits.',
   ].join(' '),
   arguments: [{ name: '[ref...]', does: 'references or versions', completes: 'reference' }],
   options: [
@@ -97,8 +98,9 @@ function keepRules(flags: RmFlags): KeepRules | null {
   return Object.keys(rules).length > 0 ? rules : null;
 }
 
-function linesOf({ keep, remove }: RemovalPlan, dryRun: boolean): string[] {
-  const removed = remove.map((version) => ({ version, fate: dryRun ? 'would forget' : 'forgotten' }));
+function linesOf({ keep, remove, unreadable }: RemovalPlan, dryRun: boolean): string[] {
+  const fate = dryRun ? 'would forget' : 'forgotten';
+  const removed = remove.map((version) => ({ version, fate }));
   // Without rules what stays is simply what was not named.
   const kept = keep
     .filter(({ reasons }) => reasons.length > 0)
@@ -112,19 +114,22 @@ function linesOf({ keep, remove }: RemovalPlan, dryRun: boolean): string[] {
       { title: 'SIZE', align: 'right' },
       { title: dryRun ? 'WHAT WOULD HAPPEN' : 'WHAT HAPPENED' },
     ],
-    entries.map(({ version, fate }) => [
-      version.address,
-      shortId(version.snapshotId),
-      formatTime(version.createdAt),
-      formatBytes(version.imageBytes),
-      fate,
-    ]),
+    [
+      ...entries.map((entry) => [
+        entry.version.address,
+        shortId(entry.version.snapshotId),
+        formatTime(entry.version.createdAt),
+        formatBytes(entry.version.imageBytes),
+        entry.fate,
+      ]),
+      ...unreadable.map(({ snapshotId }) => ['unreadable', shortId(snapshotId), '-', '-', fate]),
+    ],
   );
-  const count = formatCount(remove.length, 'version');
+  const count = formatCount(remove.length + unreadable.length, 'version');
   const summary = dryRun
     ? `${count} would be forgotten; nothing was changed`
-    : remove.length === 0
+    : remove.length + unreadable.length === 0
       ? 'nothing to forget'
       : `${count} forgotten; \`dbup gc\` frees the space`;
-  return entries.length === 0 ? [summary] : [...table, summary];
+  return entries.length + unreadable.length === 0 ? [summary] : [...table, summary];
 }

@@ -81,7 +81,7 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
   const maxUnused = percent(options.maxUnusedPercent, DEFAULT_MAX_UNUSED_PERCENT, 'maxUnusedPercent');
   const minGarbage = percent(options.minGarbagePercent, DEFAULT_MIN_GARBAGE_PERCENT, 'minGarbagePercent');
   const { records, unusable } = await readSnapshotFiles(pool, context);
-  if (unusable.length > 0) throw unknownNeeds(unusable[0]!.error);
+  if (unusable.length > 0) throw unknownNeeds(unusable[0]!.error, unusable[0]!.name);
   const chunks = await openChunkCatalog(pool.catalog);
   await assertSnapshotsDirectory(pool);
   const reach = await reachAll(pool, records, chunks, context);
@@ -206,10 +206,14 @@ async function measureTemporaryFiles(pool: Pool): Promise<{ count: number; bytes
   return { count: files.length, bytes: sum(files, ({ sizeBytes }) => sizeBytes) };
 }
 
-function unknownNeeds(error: DbupError): DbupError {
+/** @param snapshotId of the snapshot file that is damaged, if it is one */
+function unknownNeeds(error: DbupError, snapshotId?: string): DbupError {
   if (error.code !== 'POOL_DAMAGED' && error.code !== 'POOL_INCOMPLETE') return error;
   return new DbupError('POOL_DAMAGED', `nothing can be called garbage while ${error.message}`, {
-    hint: 'Run `dbup verify` to see what is hit, then `dbup repair --from OTHER_POOL`, or forget the versions hit with `dbup rm`.',
+    hint:
+      snapshotId === undefined
+        ? 'Run `dbup verify` to see what is hit, then `dbup repair --from OTHER_POOL`, or forget the versions hit with `dbup rm`.'
+        : `Run \`dbup repair --from OTHER_POOL\`; or give that version up with \`dbup rm ${snapshotId}\`.`,
     details: error.details,
     cause: error,
   });

@@ -1,4 +1,4 @@
-import type { SnapshotRecord } from '../catalog/catalog.js';
+import type { SnapshotRecord, UnusableFile } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { looksLikeImageId, parseVersionAddress } from '../oci/reference.js';
@@ -10,7 +10,8 @@ import { resolveVersion, versionsByReference } from './versions.js';
 
 export interface RemovalRequest {
   /**
-   * A bare reference is all its versions; `app:1.0~2`, `app:1.0@<id>`, `name@sha256:<digest>` are one version each.
+   * A bare reference is all its versions; `app:1.0~2`, `app:1.0@<id>`, `name@sha256:<digest>` and the whole id
+   * of a snapshot are one version each. By its id a version goes whose snapshot file cannot be read, too.
    * With `keep`, bare references the rules are applied to (and no others).
    */
   addresses: string[];
@@ -22,11 +23,14 @@ export interface RemovalPlan {
   /** Versions of the references concerned that stay; the reasons are those of the rules. */
   keep: { version: VersionSummary; reasons: string[] }[];
   remove: VersionSummary[];
+  /** Versions to be removed whose snapshot files are damaged; what they were of is not known for sure. */
+  unreadable: { snapshotId: string; message: string }[];
 }
 
 /**
  * Says what a removal would remove. @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID,
- * USAGE when nothing is named, or rules would keep nothing
+ * USAGE when nothing is named, or rules would keep nothing; POOL_FORMAT_UNSUPPORTED when a version is named that
+ * only a newer dbup reads
  */
 export async function planRemoval(
   pool: Pool,
@@ -45,7 +49,7 @@ export async function planRemoval(
   for (const address of addresses.filter((text) => text.includes('~'))) {
     await refuseDoubtfulVersion(pool, records, unusable, address);
   }
-  return keep ? planByRules(records, addresses, keep) : planByName(records, addresses);
+  return keep ? planByRules(records, addresses, keep) : planByName(records, unusable, addresses);
 }
 
 /**
@@ -62,7 +66,7 @@ export async function executeRemoval(
   let removed = 0;
   try {
     // The oldest first: an interrupted removal must not make an older version current.
-    for (const { snapshotId } of [...plan.remove].reverse()) {
+    for (const { snapshotId } of [...[...plan.remove].reverse(), ...plan.unreadable]) {
       throwIfInterrupted(context.signal);
       try {
         await fs.unlink(layout.snapshotPath(snapshotId));
@@ -71,7 +75,7 @@ export async function executeRemoval(
         if (!isSystemError(error, 'ENOENT')) throw error;
       }
     }
-    if (plan.remove.length > 0) await fs.syncDirectory(layout.snapshotsDirectory);
+    if (plan.remove.length + plan.unreadable.length > 0) await fs.syncDirectory(layout.snapshotsDirectory);
   } catch (error) {
     throw toDbupError(error, `removing snapshots of the pool ${layout.directory}`);
   }
@@ -84,7 +88,7 @@ function planByRules(
   rules: KeepRules,
 ): RemovalPlan {
   const wanted = addresses.map((address) => bareReference(records, address));
-  const plan: RemovalPlan = { keep: [], remove: [] };
+  const plan: RemovalPlan = { keep: [], remove: [], unreadable: [] };
   for (const [reference, versions] of versionsByReference(records)) {
     if (wanted.length > 0 && !wanted.includes(reference)) continue;
     if (!matchesReference(reference, rules.references)) continue;
@@ -110,18 +114,34 @@ function bareReference(records: readonly SnapshotRecord[], address: string): str
   return resolveVersion(records, address).snapshot.reference;
 }
 
-function planByName(records: readonly SnapshotRecord[], addresses: readonly string[]): RemovalPlan {
+function planByName(
+  records: readonly SnapshotRecord[],
+  unusable: readonly UnusableFile[],
+  addresses: readonly string[],
+): RemovalPlan {
+  const unreadable = new Map<string, string>();
   const chosen = new Set<string>();
   const concerned = new Set<string>();
   const versions = versionsByReference(records);
   for (const address of addresses) {
-    const record = resolveVersion(records, address);
+    const damaged = namedUnusable(records, unusable, address);
+    if (damaged) {
+      if (damaged.error.code !== 'POOL_DAMAGED') throw damaged.error;
+      unreadable.set(damaged.name, damaged.error.message);
+      continue;
+    }
+    const byId = records.find(({ id }) => id === address);
+    const record = byId ?? resolveVersion(records, address);
     const { reference } = record.snapshot;
     concerned.add(reference);
-    if (!namesReference(address, versions)) chosen.add(record.id);
+    if (byId || !namesReference(address, versions)) chosen.add(record.id);
     else for (const { id } of versions.get(reference)!) chosen.add(id);
   }
-  const plan: RemovalPlan = { keep: [], remove: [] };
+  const plan: RemovalPlan = {
+    keep: [],
+    remove: [],
+    unreadable: [...unreadable].map(([snapshotId, message]) => ({ snapshotId, message })),
+  };
   for (const reference of concerned) {
     versions.get(reference)!.forEach((record, back) => {
       const version = summariseVersion(record, back);
@@ -130,6 +150,27 @@ function planByName(records: readonly SnapshotRecord[], addresses: readonly stri
     });
   }
   return plan;
+}
+
+/** The file an address names by its id alone: which reference a damaged one is a version of cannot be relied on. */
+function namedUnusable(
+  records: readonly SnapshotRecord[],
+  unusable: readonly UnusableFile[],
+  address: string,
+): UnusableFile | null {
+  const { reference, select } = parseVersionAddress(address);
+  if (select.kind !== 'snapshot') return unusable.find(({ name }) => name === address) ?? null;
+  const matches = unusable.filter(({ name }) => name.startsWith(select.idPrefix));
+  if (matches.length === 0) return null;
+  const sound = records.filter(
+    ({ id, snapshot }) => snapshot.reference === reference && id.startsWith(select.idPrefix),
+  );
+  if (matches.length + sound.length === 1) return matches[0]!;
+  const ids = [...matches.map(({ name }) => name), ...sound.map(({ id }) => id)].slice(0, 5);
+  throw new DbupError('SNAPSHOT_AMBIGUOUS', `${address} names more than one version: ${ids.join(', ')}`, {
+    hint: 'Give more digits.',
+    details: { matches: ids },
+  });
 }
 
 /** True for a bare reference: `app:1.0~0` and an image id name one version. */

@@ -31,7 +31,7 @@ export async function refuseDoubtfulVersion(
     const told = await toldReference(pool, name);
     if (told !== null && told !== reference && known.has(told)) continue;
     throw new DbupError(error.code, `${error.message}; it may be a version of ${reference}`, {
-      hint: 'Sync the pool again or run `dbup repair --from OTHER_POOL`. `dbup log` shows the ids of the sound versions: REFERENCE@ID names one of them without doubt.',
+      hint: `Sync the pool again or run \`dbup repair --from OTHER_POOL\`; \`dbup rm ${name}\` gives the damaged version up. \`dbup log\` shows the ids of the sound versions: REFERENCE@ID names one of them without doubt.`,
       details: { ...error.details, snapshot: name },
       cause: error,
     });

@@ -128,7 +128,7 @@ describe('versions of a pool', () => {
     ]) {
       const again = await pool.with('append', async (open) => {
         const result = await rollback(open, 'app:1.0', to, early);
-        const plan = { keep: [], remove: [result.version] };
+        const plan = { keep: [], remove: [result.version], unreadable: [] };
         await executeRemoval(open, plan, context);
         return result;
       });
