@@ -146,7 +146,7 @@ async function ociImage(entry: LayoutImage, parts: InterpretParts): Promise<Foun
   for (const image of tree.images) {
     // A platform that was not pulled: it may share layers with one that was, but never a config.
     if (member(image.config.digest) === undefined) absent.add(image.config.digest);
-    else images.push(treeImage(image, member, parts));
+    else images.push(await treeImage(image, member, parts));
   }
   const runnable = tree.images.filter(({ attestation }) => !attestation);
   const held = runnable.filter(({ config }) => !absent.has(config.digest));
@@ -176,23 +176,25 @@ async function ociImage(entry: LayoutImage, parts: InterpretParts): Promise<Foun
   };
 }
 
-function treeImage(
+async function treeImage(
   image: TreeImage,
   member: (digest: Digest) => IngestedMember | undefined,
   parts: InterpretParts,
-): SnapshotImage {
+): Promise<SnapshotImage> {
   const diffIds = image.imageConfig?.diffIds;
   const layers: SnapshotLayer[] = [];
-  image.layers.forEach((layer, i) => {
+  for (const [i, layer] of image.layers.entries()) {
     const held = member(layer.digest);
-    if (!held?.blob) {
-      if (isForeignLayer(layer.mediaType)) return;
+    // An empty file is kept as a document.
+    const blob = held?.blob ?? (held?.document && (await parts.storeBlob(held.document)));
+    if (!held || !blob) {
+      if (isForeignLayer(layer.mediaType)) continue;
       throw missing(layer, parts);
     }
     const diffId = diffIds?.length === image.layers.length ? diffIds[i]! : null;
-    if (diffId !== null) checkDiffId(layer.digest, held.blob, held, diffId, parts);
+    if (diffId !== null) checkDiffId(layer.digest, blob, held, diffId, parts);
     layers.push({ digest: layer.digest, diffId: diffId ?? layer.digest });
-  });
+  }
   return {
     platform: image.platform ? formatPlatform(image.platform) : 'unknown/unknown',
     configDigest: image.config.digest,
