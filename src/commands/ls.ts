@@ -16,7 +16,7 @@ export const lsCommand = defineCommand<object, null>({
   async run(_request, { pool, context }): Promise<Outcome> {
     const { listImages } = await import('../operations/list.js');
     const { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } = await import(
-      '../operations/snapshots-directory.js'
+      '../pool/snapshots-directory.js'
     );
     const list = await listImages(pool, context);
     if (await lacksSnapshotsDirectory(pool)) {

@@ -7,8 +7,8 @@ import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
+import { lacksSnapshotsDirectory } from '../pool/snapshots-directory.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
-import { lacksSnapshotsDirectory } from './snapshots-directory.js';
 import { addressesOf } from './version-summary.js';
 
 /** Below this much garbage a pool is left alone but for packs that hold nothing else. */

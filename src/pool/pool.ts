@@ -11,6 +11,7 @@ import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system
 import { PoolLayout } from '../store/pool-layout.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
+import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from './snapshots-directory.js';
 
 /** What a command needs of the pool: `read` and `append` share the lock, `exclusive` has it alone. */
 export type PoolAccess = 'read' | 'append' | 'exclusive';
@@ -81,8 +82,17 @@ export async function openOrCreatePool(directory: string, options: OpenPoolOptio
   }
 }
 
-/** A copy made by way of an object store has no empty directories. */
+/**
+ * A copy made by way of an object store has no empty directories. But where packs came without any version, the
+ * versions were left behind: with a new one among them, gc would take what the others need for garbage.
+ */
 async function makeMissingDirectories(fs: FileSystem, layout: PoolLayout): Promise<void> {
+  if (await lacksSnapshotsDirectory({ fs, layout })) {
+    throw new DbupError('POOL_INCOMPLETE', NO_SNAPSHOTS_DIRECTORY, {
+      hint: `If it is meant to hold no version, make the directory: mkdir ${layout.snapshotsDirectory}`,
+      details: { pool: layout.directory },
+    });
+  }
   for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {
     if ((await fs.info(path)) === null) await makeDirectoryDurably(fs, path);
   }

@@ -34,6 +34,7 @@ describe('a pool that came back without its empty directories', () => {
     expect(verified.exitCode).toBe(13);
     expect(verified.stdout + verified.stderr).toContain('no snapshots/');
     expect((await ended(room.start(['gc']))).exitCode).toBe(13);
+    expect((await ended(room.start(['save', '-i', file]))).exitCode).toBe(13);
     expect(await readdir(join(pool, 'packs'))).toEqual(packs);
     expect(await readdir(pool)).not.toContain('snapshots');
     await rename(room.path('mislaid'), join(pool, 'snapshots'));
