@@ -30,7 +30,7 @@ export interface SavedImage {
   newBytes: number;
   /** Plain bytes that were not in the pool. */
   newPlainBytes: number;
-  /** Layers proven to come back bit for bit, of all layers. */
+  /** Layers whose bytes had the digest the image gives and whose every chunk is in the pool; a save with others is refused. */
   layersExact: number;
   layerCount: number;
   /** True when this version was the current one already and nothing was added. */
