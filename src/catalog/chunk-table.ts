@@ -106,9 +106,9 @@ export class ChunkTable {
     offsetBytes: number,
     sizeBytes: number,
   ): boolean {
-    this.#reserve(this.#count + 1);
-    const slot = this.#slotOf(words, at);
+    let slot = this.#slotOf(words, at);
     if (this.#slots[slot] !== EMPTY) return false;
+    if (this.#reserve(this.#count + 1)) slot = this.#slotOf(words, at);
     const entry = this.#count++;
     for (let i = 0; i < ID_WORDS; i++) this.#ids[entry * ID_WORDS + i] = words[at + i]!;
     const place = entry * 4;
@@ -136,8 +136,9 @@ export class ChunkTable {
     }
   }
 
-  #reserve(count: number): void {
-    if (count * ID_WORDS <= this.#ids.length) return;
+  /** @returns true when the table has grown, and slots are others than before */
+  #reserve(count: number): boolean {
+    if (count * ID_WORDS <= this.#ids.length) return false;
     const capacity = Math.max(count, Math.ceil((this.#ids.length / ID_WORDS) * 1.5));
     const ids = new Uint32Array(capacity * ID_WORDS);
     ids.set(this.#ids);
@@ -145,11 +146,12 @@ export class ChunkTable {
     const places = new Uint32Array(capacity * 4);
     places.set(this.#places);
     this.#places = places;
-    if (slotsFor(capacity) === this.#slots.length) return;
+    if (slotsFor(capacity) === this.#slots.length) return true;
     this.#slots = new Int32Array(slotsFor(capacity)).fill(EMPTY);
     for (let entry = 0; entry < this.#count; entry++) {
       this.#slots[this.#slotOf(this.#ids, entry * ID_WORDS)] = entry;
     }
+    return true;
   }
 }
 
