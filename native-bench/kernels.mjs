@@ -26,7 +26,7 @@ const { values: options, positionals } = parseArgs({
 
 function build() {
   execFileSync('make', ['-s', 'all'], { cwd: here, stdio: 'inherit' });
-  execFileSync(process.execPath, [join(root, 'src/chunk/kernels/build.mjs')], { stdio: 'inherit' });
+  execFileSync(process.execPath, [join(root, 'tools/build-kernels.mjs')], { stdio: 'inherit' });
   const config = {
     extends: '../../tsconfig.json',
     compilerOptions: { noEmit: false, outDir: 'js', rootDir: '../../src' },

@@ -48,7 +48,7 @@ export function importsOf(path: string, text: string): ImportSite[] {
 export function sourceFiles(): SourceFile[] {
   return readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
     .map((path) => path.split('\\').join('/'))
-    .filter((path) => path.endsWith('.ts') && !path.startsWith('chunk/kernels/assembly/'))
+    .filter((path) => path.endsWith('.ts') && !path.includes('kernels/assembly/'))
     .sort()
     .map((path) => {
       const text = readFileSync(join(SOURCE, path), 'utf8');

@@ -1,3 +1,4 @@
+// kernel: shared memory
 // The xgear-1 kernel: finds the end of one chunk in shared memory, 64 bytes a step. docs/format.md is normative.
 //
 // It keeps no state and has no static data, so any number of threads may run it over one memory.
