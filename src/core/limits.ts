@@ -24,6 +24,12 @@ export const LIMITS = {
   blockStoredBytes: 17 * MiB,
   /** Plain bytes of one chunk: no chunk is larger than a block. */
   chunkBytes: 16 * MiB,
+  /** Delta blocks on delta blocks: the longest way from a block to one that leans on nothing. */
+  deltaDepth: 8,
+  /** Base chunks of one delta block. */
+  deltaBases: 65_536,
+  /** Bytes of all base chunks of one delta block together. */
+  deltaBaseBytes: 32 * MiB,
   /** An encoded recipe. */
   recipeBytes: 16 * MiB,
   /** Levels of a stream's chunk list tree. */

@@ -1,41 +1,39 @@
 import { DbupError } from '../core/errors.js';
-import { LIMITS } from '../core/limits.js';
 import { xxh64 } from '../hash/xxh64.js';
+import { repeatedBase } from './base-list.js';
+import {
+  BLOCK_CODEC,
+  BLOCK_ENTRY_BYTES,
+  type BlockEntry,
+  decodeBlockEntries,
+  encodeBlockEntry,
+} from './block-entry.js';
+import {
+  damagedPack,
+  encodePackTrailer,
+  FOOTER_HEAD_BYTES,
+  PACK_HEADER_BYTES,
+  PACK_TRAILER_BYTES,
+  type PackTrailer,
+} from './pack-trailer.js';
 
 /** docs/format.md, "Pack". Every number is little-endian. */
 export const PACK_MAGIC = 'DBUPPACK';
-export const PACK_TAIL_MAGIC = 'DBUPTAIL';
 export const PACK_VERSION = 1;
-export const PACK_HEADER_BYTES = 16;
-export const PACK_TRAILER_BYTES = 32;
-const FOOTER_HEAD_BYTES = 16;
-const BLOCK_ENTRY_BYTES = 32;
+/** Feature bits: what a footer holds besides blocks and chunks. */
+export const PACK_FEATURE = { delta: 1, sketches: 2 } as const;
+/** Six u32 a chunk. */
+export const SKETCH_BYTES = 24;
 const CHUNK_ID_BYTES = 32;
 const VERSION_AT = 8;
 const FEATURES_AT = 12;
-
-/** How a block's stored bytes become its plain bytes. */
-export const BLOCK_CODEC = { raw: 0, zstd: 1 } as const;
-export type BlockCodec = (typeof BLOCK_CODEC)[keyof typeof BLOCK_CODEC];
+const KNOWN_FEATURES = PACK_FEATURE.delta | PACK_FEATURE.sketches;
 
 /** What a block's chunks are: file bytes and other content, tar skeletons, or recipes and list nodes. */
 export const BLOCK_KIND = { data: 1, skeleton: 2, recipe: 3 } as const;
 export type BlockKind = (typeof BLOCK_KIND)[keyof typeof BLOCK_KIND];
 
-/** One block of a pack, as its footer describes it. */
-export interface BlockEntry {
-  offsetBytes: number;
-  storedBytes: number;
-  plainBytes: number;
-  /** Chunks of the pack before this block's first. */
-  firstChunk: number;
-  chunkCount: number;
-  xxh64: bigint;
-  codec: number;
-  kind: number;
-}
-
-/** A decoded footer. `chunkIds` and `chunkBytes` are views of the bytes it was decoded from. */
+/** A decoded footer. Its arrays are views of the bytes it was decoded from. */
 export interface PackFooter {
   blocks: BlockEntry[];
   chunkCount: number;
@@ -43,19 +41,17 @@ export interface PackFooter {
   chunkIds: Uint8Array;
   /** Plain length of each chunk. */
   chunkBytes: Uint32Array;
+  /** 32 bytes a base of each delta block, in block order. */
+  baseIds: Uint8Array;
+  /** Six words a chunk, all zero where a chunk has none; null in a pack without. */
+  sketches: Uint32Array | null;
 }
 
-export interface PackTrailer {
-  footerBytes: number;
-  footerXxh64: bigint;
-  packBytes: number;
-}
-
-/** The 16 bytes every pack begins with. */
+/** The 16 bytes every pack begins with. They are written before it is known which features the pack will have: its footer says. */
 export function encodePackHeader(): Uint8Array {
   const bytes = Buffer.alloc(PACK_HEADER_BYTES);
   bytes.write(PACK_MAGIC, 0, 'latin1');
-  writeVersion(bytes);
+  bytes.writeUInt16LE(PACK_VERSION, VERSION_AT);
   return bytes;
 }
 
@@ -71,28 +67,33 @@ export function checkPackHeader(bytes: Uint8Array, where: string): void {
   }
 }
 
+/** What a pack's footer lists besides its blocks, each in block order. */
+export interface PackLists {
+  chunkIds: readonly Uint8Array[];
+  chunkBytes: readonly number[];
+  baseIds: readonly Uint8Array[];
+  /** `SKETCH_BYTES` for each chunk; null leaves the section out. */
+  sketches: Uint8Array | null;
+}
+
 /** Encodes footer and trailer of a pack whose blocks end at `footerOffsetBytes`. */
 export function encodePackFooter(
   blocks: readonly BlockEntry[],
-  chunkIds: readonly Uint8Array[],
-  chunkBytes: readonly number[],
+  { chunkIds, chunkBytes, baseIds, sketches }: PackLists,
   footerOffsetBytes: number,
 ): Uint8Array {
-  const footerBytes =
-    FOOTER_HEAD_BYTES + blocks.length * BLOCK_ENTRY_BYTES + chunkIds.length * (CHUNK_ID_BYTES + 4);
+  const features =
+    (blocks.some(({ codec }) => codec === BLOCK_CODEC.delta) ? PACK_FEATURE.delta : 0) |
+    (sketches ? PACK_FEATURE.sketches : 0);
+  const footerBytes = sizeOfFooter(blocks.length, chunkIds.length, baseIds.length, features);
   const out = Buffer.alloc(footerBytes + PACK_TRAILER_BYTES);
   out.writeUInt32LE(blocks.length, 0);
   out.writeUInt32LE(chunkIds.length, 4);
-  writeVersion(out);
+  out.writeUInt16LE(PACK_VERSION, VERSION_AT);
+  out.writeUInt32LE(features, FEATURES_AT);
   let at = FOOTER_HEAD_BYTES;
   for (const block of blocks) {
-    out.writeUInt32LE(block.offsetBytes, at);
-    out.writeUInt32LE(block.storedBytes, at + 4);
-    out.writeUInt32LE(block.plainBytes, at + 8);
-    out.writeUInt32LE(block.chunkCount, at + 12);
-    out.writeBigUInt64LE(block.xxh64, at + 16);
-    out.writeUInt8(block.codec, at + 24);
-    out.writeUInt8(block.kind, at + 25);
+    encodeBlockEntry(out, at, block);
     at += BLOCK_ENTRY_BYTES;
   }
   for (const id of chunkIds) {
@@ -103,34 +104,23 @@ export function encodePackFooter(
     out.writeUInt32LE(length, at);
     at += 4;
   }
-  out.writeUInt32LE(footerBytes, at);
-  out.writeBigUInt64LE(xxh64(out.subarray(0, footerBytes)), at + 8);
-  out.writeBigUInt64LE(BigInt(footerOffsetBytes + out.length), at + 16);
-  out.write(PACK_TAIL_MAGIC, at + 24, 'latin1');
+  for (const id of baseIds) {
+    out.set(id, at);
+    at += CHUNK_ID_BYTES;
+  }
+  if (sketches) out.set(sketches, at);
+  out.set(encodePackTrailer(out.subarray(0, footerBytes), footerOffsetBytes), footerBytes);
   return out;
 }
 
-/**
- * Decodes the last 32 bytes of a pack and bounds what they claim against the file's size.
- * @throws DbupError POOL_DAMAGED
- */
-export function decodePackTrailer(bytes: Uint8Array, packBytes: number, where: string): PackTrailer {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.length !== PACK_TRAILER_BYTES || view.toString('latin1', 24, 32) !== PACK_TAIL_MAGIC) {
-    throw damagedPack(where, 'its end is missing (a copy that was cut off?)');
-  }
-  const footerBytes = view.readUInt32LE(0);
-  if (view.readBigUInt64LE(16) !== BigInt(packBytes) || view.readUInt32LE(4) !== 0) {
-    throw damagedPack(where, 'it has not its full length');
-  }
-  if (
-    footerBytes < FOOTER_HEAD_BYTES ||
-    footerBytes > LIMITS.footerBytes ||
-    footerBytes > packBytes - PACK_HEADER_BYTES - PACK_TRAILER_BYTES
-  ) {
-    throw damagedPack(where, `its footer claims ${footerBytes} bytes`);
-  }
-  return { footerBytes, footerXxh64: view.readBigUInt64LE(8), packBytes };
+function sizeOfFooter(blockCount: number, chunkCount: number, baseCount: number, features: number): number {
+  const chunkEntryBytes = CHUNK_ID_BYTES + 4 + (features & PACK_FEATURE.sketches ? SKETCH_BYTES : 0);
+  return (
+    FOOTER_HEAD_BYTES +
+    blockCount * BLOCK_ENTRY_BYTES +
+    chunkCount * chunkEntryBytes +
+    baseCount * CHUNK_ID_BYTES
+  );
 }
 
 /**
@@ -148,92 +138,88 @@ export function decodePackFooter(footer: Uint8Array, trailer: PackTrailer, where
   }
   const bytes = alignedCopyIfNeeded(footer);
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  checkVersion(view, where);
+  const features = checkVersion(view, where);
   const blockCount = view.readUInt32LE(0);
   const chunkCount = view.readUInt32LE(4);
-  const expected = FOOTER_HEAD_BYTES + blockCount * BLOCK_ENTRY_BYTES + chunkCount * (CHUNK_ID_BYTES + 4);
-  if (expected !== footer.length) throw damagedPack(where, 'its footer has impossible counts');
+  // How many bases there are, the block entries say: they have to be there before they can be read.
+  if (sizeOfFooter(blockCount, chunkCount, 0, features) > footer.length) throw impossibleCounts(where);
   const idsAt = FOOTER_HEAD_BYTES + blockCount * BLOCK_ENTRY_BYTES;
-  const chunkIds = bytes.subarray(idsAt, idsAt + chunkCount * CHUNK_ID_BYTES);
   const lengthsAt = idsAt + chunkCount * CHUNK_ID_BYTES;
+  const basesAt = lengthsAt + chunkCount * 4;
+  const chunkIds = bytes.subarray(idsAt, lengthsAt);
   const chunkBytes = new Uint32Array(bytes.buffer, bytes.byteOffset + lengthsAt, chunkCount);
-  const blocks = decodeBlocks(view, blockCount, chunkBytes, trailer, where);
-  return { blocks, chunkCount, chunkIds, chunkBytes };
+  const mayLean = (features & PACK_FEATURE.delta) !== 0;
+  const blocks = decodeBlockEntries(view, blockCount, chunkBytes, { trailer, mayLean, where });
+  const last = blocks.at(-1);
+  const baseCount = last ? last.firstBase + last.baseCount : 0;
+  if (sizeOfFooter(blockCount, chunkCount, baseCount, features) !== footer.length)
+    throw impossibleCounts(where);
+  const sketchesAt = basesAt + baseCount * CHUNK_ID_BYTES;
+  const baseIds = bytes.subarray(basesAt, sketchesAt);
+  checkBases(blocks, chunkIds, baseIds, where);
+  const sketches =
+    features & PACK_FEATURE.sketches
+      ? new Uint32Array(bytes.buffer, bytes.byteOffset + sketchesAt, (chunkCount * SKETCH_BYTES) / 4)
+      : null;
+  return { blocks, chunkCount, chunkIds, chunkBytes, baseIds, sketches };
 }
 
-function decodeBlocks(
-  view: Buffer,
-  blockCount: number,
-  chunkBytes: Uint32Array,
-  trailer: PackTrailer,
+function checkBases(
+  blocks: readonly BlockEntry[],
+  chunkIds: Uint8Array,
+  baseIds: Uint8Array,
   where: string,
-): BlockEntry[] {
-  const blocks: BlockEntry[] = [];
-  const blocksEnd = trailer.packBytes - PACK_TRAILER_BYTES - trailer.footerBytes;
-  let nextOffset = PACK_HEADER_BYTES;
-  let firstChunk = 0;
-  for (let i = 0; i < blockCount; i++) {
-    const at = FOOTER_HEAD_BYTES + i * BLOCK_ENTRY_BYTES;
-    const block: BlockEntry = {
-      offsetBytes: view.readUInt32LE(at),
-      storedBytes: view.readUInt32LE(at + 4),
-      plainBytes: view.readUInt32LE(at + 8),
-      firstChunk,
-      chunkCount: view.readUInt32LE(at + 12),
-      xxh64: view.readBigUInt64LE(at + 16),
-      codec: view.readUInt8(at + 24),
-      kind: view.readUInt8(at + 25),
-    };
-    checkBlock(block, nextOffset, blocksEnd, where);
-    if (view.readUIntLE(at + 26, 6) !== 0) throw damagedPack(where, `block ${i} has reserved bytes set`);
-    nextOffset += block.storedBytes;
-    firstChunk += block.chunkCount;
-    if (firstChunk > chunkBytes.length) throw damagedPack(where, `block ${i} claims chunks past the last`);
-    let plainBytes = 0;
-    for (let c = block.firstChunk; c < firstChunk; c++) {
-      if (chunkBytes[c] === 0) throw damagedPack(where, `block ${i} has an empty chunk`);
-      plainBytes += chunkBytes[c]!;
-    }
-    if (plainBytes !== block.plainBytes) throw damagedPack(where, `block ${i}: chunk lengths do not add up`);
-    blocks.push(block);
+): void {
+  for (const block of blocks) {
+    if (block.baseCount === 0) continue;
+    const repeated = repeatedBase(
+      idsIn(baseIds, block.firstBase, block.baseCount),
+      blockIds(chunkIds, block),
+    );
+    if (repeated < 0) continue;
+    throw damagedPack(
+      where,
+      `the block at ${block.offsetBytes} has base ${repeated} twice, or among its own chunks`,
+    );
   }
-  if (nextOffset !== blocksEnd || firstChunk !== chunkBytes.length) {
-    throw damagedPack(where, 'blocks and footer do not meet');
-  }
-  return blocks;
 }
 
-function checkBlock(block: BlockEntry, expectedOffset: number, blocksEnd: number, where: string): void {
-  const reason =
-    block.offsetBytes !== expectedOffset
-      ? 'is not where the one before it ends'
-      : block.storedBytes > LIMITS.blockStoredBytes || block.offsetBytes + block.storedBytes > blocksEnd
-        ? `claims ${block.storedBytes} stored bytes`
-        : block.plainBytes > LIMITS.blockPlainBytes || block.plainBytes === 0
-          ? `claims ${block.plainBytes} plain bytes`
-          : block.codec !== BLOCK_CODEC.raw && block.codec !== BLOCK_CODEC.zstd
-            ? `has the unknown codec ${block.codec}`
-            : block.codec === BLOCK_CODEC.raw && block.storedBytes !== block.plainBytes
-              ? 'is stored raw with another length'
-              : null;
-  if (reason) throw damagedPack(where, `the block at ${block.offsetBytes} ${reason}`);
+const idsIn = (ids: Uint8Array, first: number, count: number): Uint8Array =>
+  ids.subarray(first * CHUNK_ID_BYTES, (first + count) * CHUNK_ID_BYTES);
+
+const blockIds = (chunkIds: Uint8Array, { firstChunk, chunkCount }: BlockEntry): Uint8Array =>
+  idsIn(chunkIds, firstChunk, chunkCount);
+
+/** The ids of a block's bases, copied. */
+export function basesOfBlock({ baseIds }: PackFooter, { firstBase, baseCount }: BlockEntry): Uint8Array[] {
+  return Array.from({ length: baseCount }, (_, i) => new Uint8Array(idsIn(baseIds, firstBase + i, 1)));
 }
 
-/** Header and footer say the version at the same place, in the same 8 bytes. */
-function writeVersion(bytes: Buffer): void {
-  bytes.writeUInt16LE(PACK_VERSION, VERSION_AT);
+/** The sketches of a block's chunks, copied, `SKETCH_BYTES` each; null when its pack has none. */
+export function sketchesOfBlock(
+  { sketches }: PackFooter,
+  { firstChunk, chunkCount }: BlockEntry,
+): Uint8Array | null {
+  if (!sketches) return null;
+  const start = sketches.byteOffset + firstChunk * SKETCH_BYTES;
+  return new Uint8Array(new Uint8Array(sketches.buffer, start, chunkCount * SKETCH_BYTES));
 }
 
-function checkVersion(footer: Buffer, where: string): void {
+function impossibleCounts(where: string): DbupError {
+  return damagedPack(where, 'its footer has impossible counts');
+}
+
+/** @returns the feature bits */
+function checkVersion(footer: Buffer, where: string): number {
   const version = footer.readUInt16LE(VERSION_AT);
   const features = footer.readUInt32LE(FEATURES_AT);
-  if (version === PACK_VERSION && features === 0) {
+  if (version === PACK_VERSION && (features & ~KNOWN_FEATURES) === 0) {
     if (footer.readUInt16LE(VERSION_AT + 2) !== 0) throw damagedPack(where, 'reserved bytes are set');
-    return;
+    return features;
   }
   throw new DbupError(
     'POOL_FORMAT_UNSUPPORTED',
-    `pack ${where} has format version ${version}, features 0x${features.toString(16)}; this dbup reads version ${PACK_VERSION} without features`,
+    `pack ${where} has format version ${version}, features 0x${features.toString(16)}; this dbup reads version ${PACK_VERSION} with features up to 0x${KNOWN_FEATURES.toString(16)}`,
     {
       hint: 'Update dbup on this machine to the version that wrote the pool.',
       details: { where, version, features },
@@ -241,14 +227,7 @@ function checkVersion(footer: Buffer, where: string): void {
   );
 }
 
-/** `chunkBytes` is read through a Uint32Array, which needs 4-byte alignment. */
+/** Lengths and sketches are read through a Uint32Array, which needs 4-byte alignment. */
 function alignedCopyIfNeeded(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
-}
-
-function damagedPack(where: string, reason: string): DbupError {
-  return new DbupError('POOL_DAMAGED', `pack ${where} is damaged: ${reason}`, {
-    hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
-    details: { pack: where, reason },
-  });
 }

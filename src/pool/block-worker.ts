@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { ZstdCompressor, ZstdDecompressor } from '../compress/zstd.js';
-import { BLOCK_CODEC } from '../format/pack.js';
+import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';

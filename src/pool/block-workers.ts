@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { DbupError } from '../core/errors.js';
-import type { BlockEntry } from '../format/pack.js';
+import type { BlockEntry } from '../format/block-entry.js';
 import { WorkerPool } from '../stream/worker-pool.js';
 import type { SharedRegion } from './shared-arena.js';
 

@@ -5,8 +5,11 @@ import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import type { BlockKind } from '../format/pack.js';
 import { sha256 } from '../hash/sha256.js';
 import type { PackWriter } from '../store/pack-file.js';
+import type { ChunkOrigin } from './base-finder.js';
+import type { BlockCoder, SealedBlock } from './block-coder.js';
 import type { BlockWorkers } from './block-workers.js';
 import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
+import type { StreamGuide } from './stream-guide.js';
 
 /** Plain bytes of a full block: solid 2 MiB frames store 2-3 % less than 1 MiB ones at the same speed (docs/decisions/0005). */
 export const BLOCK_TARGET_BYTES = 2 * 1024 * 1024;
@@ -23,14 +26,14 @@ export const WINDOW_BYTES = 1024 * 1024;
 /** A stretch of the arena in which a stream's bytes are cut into chunks. */
 export type Slab = SharedRegion;
 
-/** Told of every chunk of a stream in order. `id` is 32 bytes that the receiver may keep. */
-export type ChunkSink = (id: Uint8Array, sizeBytes: number) => void;
-
-interface StagingBlock {
-  region: SharedRegion;
-  fillBytes: number;
-  chunkIds: Uint8Array[];
-  chunkBytes: number[];
+/** The stream that a slab's chunks are of. */
+export interface SlabStream {
+  kind: BlockKind;
+  guide: StreamGuide | null;
+  /** Where in the stream the slab begins. */
+  atBytes: number;
+  /** Told of every chunk in order. `id` is 32 bytes that the receiver may keep. */
+  tell: (id: Uint8Array, sizeBytes: number) => void;
 }
 
 /**
@@ -46,14 +49,14 @@ export class ChunkIngest {
   readonly #table: ChunkTable;
   readonly #workers: BlockWorkers;
   readonly #packs: PackWriter;
-  readonly #level: number;
+  readonly #coder: BlockCoder;
   readonly #context: OperationContext;
   readonly #arena: SharedArena;
   /** Two buffers for the reader of the source: from them, bytes reach their slab the fast way. */
   readonly windows: readonly Uint8Array[];
   readonly #freeSlabs: Slab[] = [];
   readonly #freeStaging: SharedRegion[] = [];
-  readonly #staging = new Map<BlockKind, StagingBlock>();
+  readonly #staging = new Map<BlockKind, SealedBlock>();
   #hashed: Promise<void> = Promise.resolve();
   #packed: Promise<void> = Promise.resolve();
   #openBlocks = 0;
@@ -67,14 +70,14 @@ export class ChunkIngest {
     table: ChunkTable;
     workers: BlockWorkers;
     packs: PackWriter;
-    level: number;
+    coder: BlockCoder;
     context: OperationContext;
   }) {
     this.chunkerParameters = parts.chunker;
     this.#table = parts.table;
     this.#workers = parts.workers;
     this.#packs = parts.packs;
-    this.#level = parts.level;
+    this.#coder = parts.coder;
     this.#context = parts.context;
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
     const slack = 64 * (SLABS + STAGING_REGIONS + WINDOWS);
@@ -86,6 +89,11 @@ export class ChunkIngest {
     for (let i = 0; i < SLABS; i++) this.#freeSlabs.push(this.#arena.allocate(slabBytes)!);
     for (let i = 0; i < STAGING_REGIONS; i++)
       this.#freeStaging.push(this.#arena.allocate(BLOCK_TARGET_BYTES)!);
+  }
+
+  /** False when the pool has nothing that new chunks could be deltas of. */
+  get findsBases(): boolean {
+    return this.#coder.findsBases;
   }
 
   /** Copies `bytes` into a slab from `at` on. */
@@ -115,13 +123,13 @@ export class ChunkIngest {
   }
 
   /** Hands over a slab whose chunks end at `ends` (from its start). It is not the caller's any more. */
-  submit(slab: Slab, ends: Uint32Array, kind: BlockKind, sink: ChunkSink): void {
+  submit(slab: Slab, ends: Uint32Array, stream: SlabStream): void {
     const hashing = this.#workers.hashChunks(slab, ends);
     hashing.catch(() => {});
     this.#hashed = this.#hashed.then(async () => {
       try {
         const ids = await hashing;
-        if (this.#failure === undefined) this.#takeChunks(slab, ends, ids, kind, sink);
+        if (this.#failure === undefined) this.#takeChunks(slab, ends, ids, stream);
       } catch (error) {
         this.#fail(error);
       }
@@ -138,7 +146,7 @@ export class ChunkIngest {
   /** Stores one chunk made by dbup itself (a recipe, a list node). @returns its id */
   addChunk(bytes: Uint8Array, kind: BlockKind): Uint8Array {
     const id = sha256(bytes);
-    this.#take(id, bytes, kind);
+    this.#take(id, bytes, kind, null);
     return id;
   }
 
@@ -159,40 +167,46 @@ export class ChunkIngest {
     await this.#packs.abort();
   }
 
-  #takeChunks(slab: Slab, ends: Uint32Array, ids: Uint8Array, kind: BlockKind, sink: ChunkSink): void {
+  #takeChunks(slab: Slab, ends: Uint32Array, ids: Uint8Array, stream: SlabStream): void {
+    const { kind, guide, atBytes, tell } = stream;
     let start = 0;
     for (let i = 0; i < ends.length; i++) {
       const end = ends[i]!;
       const id = ids.subarray(i * 32, i * 32 + 32);
-      this.#take(id, slab.bytes.subarray(start, end), kind);
-      sink(id, end - start);
+      const origin = guide && { guide, atBytes: atBytes + start, sizeBytes: end - start };
+      this.#take(id, slab.bytes.subarray(start, end), kind, origin);
+      tell(id, end - start);
       start = end;
     }
   }
 
-  #take(id: Uint8Array, bytes: Uint8Array, kind: BlockKind): void {
+  #take(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, origin: ChunkOrigin | null): void {
     const place = { packIndex: PENDING_PACK, blockIndex: 0, offsetBytes: 0, sizeBytes: bytes.length };
-    if (!this.#table.add(id, 0, place)) return;
+    if (!this.#table.add(id, 0, place)) {
+      if (origin) origin.guide.addKnown(origin.atBytes, this.#table.find(id));
+      return;
+    }
     this.newPlainBytes += bytes.length;
     let block = this.#staging.get(kind);
-    if (block && block.fillBytes + bytes.length > block.region.bytes.length) {
+    if (block && block.plainBytes + bytes.length > block.region.bytes.length) {
       this.#seal(kind);
       block = undefined;
     }
     if (!block) {
-      block = this.#newStaging(bytes.length);
+      block = this.#newStaging(kind, bytes.length);
       this.#staging.set(kind, block);
     }
-    this.#arena.copy(block.region.bytes, block.fillBytes, bytes);
-    block.fillBytes += bytes.length;
+    this.#arena.copy(block.region.bytes, block.plainBytes, bytes);
+    block.plainBytes += bytes.length;
     block.chunkIds.push(id);
     block.chunkBytes.push(bytes.length);
+    block.origins.push(origin);
   }
 
-  #newStaging(minimumBytes: number): StagingBlock {
+  #newStaging(kind: BlockKind, minimumBytes: number): SealedBlock {
     const free = minimumBytes > BLOCK_TARGET_BYTES ? undefined : this.#freeStaging.pop();
     const region = free ?? loneRegion(Math.max(minimumBytes, BLOCK_TARGET_BYTES));
-    return { region, fillBytes: 0, chunkIds: [], chunkBytes: [] };
+    return { kind, region, plainBytes: 0, chunkIds: [], chunkBytes: [], origins: [], horizon: new Map() };
   }
 
   #seal(kind: BlockKind): void {
@@ -200,15 +214,15 @@ export class ChunkIngest {
     if (!block) return;
     this.#staging.delete(kind);
     this.#openBlocks++;
-    const compressing = this.#workers.compress(block.region, block.fillBytes, this.#level);
-    compressing.catch(() => {});
+    for (const origin of block.origins) {
+      if (origin) block.horizon.set(origin.guide, origin.guide.knownCount);
+    }
+    const coding = this.#coder.code(block);
+    coding.catch(() => {});
     this.#packed = this.#packed.then(async () => {
       try {
-        const { stored, codec, xxh64 } = await compressing;
-        if (this.#failure === undefined) {
-          const { fillBytes: plainBytes, chunkIds, chunkBytes } = block;
-          await this.#packs.add({ stored, codec, xxh64, kind, plainBytes, chunkIds, chunkBytes });
-        }
+        const coded = await coding;
+        if (this.#failure === undefined) await this.#packs.add(coded);
       } catch (error) {
         this.#fail(error);
       }

@@ -1,6 +1,6 @@
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import type { BlockKind } from '../format/pack.js';
+import { type BlockKind, basesOfBlock, sketchesOfBlock } from '../format/pack.js';
 import { xxh64 as xxh64Of } from '../hash/xxh64.js';
 import { type FileSystem, readFully } from '../store/file-system.js';
 import { type BlockToWrite, type PackWriter, shortName } from '../store/pack-file.js';
@@ -97,8 +97,8 @@ export class PackRewriter {
   async #copyWhole({ packIndex, blockIndex }: ScannedBlock): Promise<void> {
     const { fs, layout, chunks, packs } = this.#parts;
     const { name, footer } = chunks.packs[packIndex]!;
-    const { offsetBytes, storedBytes, plainBytes, codec, kind, xxh64, firstChunk, chunkCount } =
-      footer.blocks[blockIndex]!;
+    const entry = footer.blocks[blockIndex]!;
+    const { offsetBytes, storedBytes, plainBytes, codec, kind, xxh64, depth, firstChunk, chunkCount } = entry;
     const stored = new Uint8Array(storedBytes);
     const file = await fs.openRead(layout.packPath(name));
     try {
@@ -112,7 +112,12 @@ export class PackRewriter {
         details: { pack: name, blockOffsetBytes: offsetBytes },
       });
     }
-    const block: BlockToWrite = { stored, plainBytes, codec, kind, xxh64, chunkIds: [], chunkBytes: [] };
+    const sketches = sketchesOfBlock(footer, entry);
+    const block: BlockToWrite = {
+      ...{ stored, plainBytes, codec, kind, xxh64, depth },
+      ...{ chunkIds: [], chunkBytes: [], baseIds: basesOfBlock(footer, entry) },
+      ...(sketches && { sketches }),
+    };
     for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
       block.chunkIds.push(this.#chunkId(packIndex, chunk));
       block.chunkBytes.push(footer.chunkBytes[chunk]!);
@@ -157,7 +162,8 @@ export class PackRewriter {
     this.#gathering.delete(kind);
     const { region, fillBytes: plainBytes, chunkIds, chunkBytes } = block;
     const compressed = await workers.compress(region, plainBytes, level);
-    await packs.add({ ...compressed, kind: kind as BlockKind, plainBytes, chunkIds, chunkBytes });
+    const chunkLists = { chunkIds, chunkBytes, depth: 0, baseIds: [] };
+    await packs.add({ ...compressed, kind: kind as BlockKind, plainBytes, ...chunkLists });
   }
 
   #damagedChunk({ packIndex, blockIndex }: ScannedBlock, number: number): DbupError {

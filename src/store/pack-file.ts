@@ -1,26 +1,29 @@
 import { DbupError, isSystemError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
+import type { BlockEntry } from '../format/block-entry.js';
 import {
-  type BlockEntry,
   checkPackHeader,
   decodePackFooter,
-  decodePackTrailer,
   encodePackFooter,
   encodePackHeader,
+  type PackFooter,
+  SKETCH_BYTES,
+} from '../format/pack.js';
+import {
+  decodePackTrailer,
   PACK_HEADER_BYTES,
   PACK_TRAILER_BYTES,
-  type PackFooter,
   type PackTrailer,
-} from '../format/pack.js';
+} from '../format/pack-trailer.js';
 import { DurableFile } from './durable-file.js';
 import { type FileSystem, readFully } from './file-system.js';
 import type { PoolLayout } from './pool-layout.js';
 
 /**
- * A pack is closed when it has so many chunks, however little they take: its footer (36 bytes a chunk, 32 a block)
- * must stay far below what a reader accepts, and it is held in memory.
+ * A pack is closed when it has so many chunks and bases, however little they take: its footer (60 bytes a chunk, 32 a
+ * base or block) must stay far below what a reader accepts, and it is held in memory.
  */
-const PACK_MAX_CHUNKS = 256 * 1024;
+const PACK_MAX_IDS = 256 * 1024;
 
 /** A compressed block ready for a pack. `stored` is the caller's again when `add` has resolved. */
 export interface BlockToWrite {
@@ -31,6 +34,12 @@ export interface BlockToWrite {
   kind: number;
   chunkIds: Uint8Array[];
   chunkBytes: number[];
+  /** 0, or of a delta block 1 + the greatest of its bases' blocks. */
+  depth: number;
+  /** The chunks a delta block was coded against, in the order of the base's bytes; none of other blocks. */
+  baseIds: Uint8Array[];
+  /** `SKETCH_BYTES` for each chunk. */
+  sketches?: Uint8Array;
 }
 
 /** What a finished pack is. */
@@ -56,6 +65,9 @@ export class PackWriter {
   #blocks: BlockEntry[] = [];
   #chunkIds: Uint8Array[] = [];
   #chunkBytes: number[] = [];
+  #baseIds: Uint8Array[] = [];
+  /** One for each block, null where its chunks have none. */
+  #sketches: (Uint8Array | null)[] = [];
 
   constructor(fs: FileSystem, layout: PoolLayout, targetBytes: number) {
     this.#fs = fs;
@@ -68,6 +80,7 @@ export class PackWriter {
     return this.written.reduce((sum, pack) => sum + pack.sizeBytes, 0);
   }
 
+  /** Appends a block, to a pack that has the features it needs: a pack with no delta block and no sketches has none. */
   async add(block: BlockToWrite): Promise<void> {
     if (!this.#file) {
       this.#file = await DurableFile.create(this.#fs, this.#layout.temporaryDirectory);
@@ -82,12 +95,17 @@ export class PackWriter {
       xxh64: block.xxh64,
       codec: block.codec,
       kind: block.kind,
+      depth: block.depth,
+      firstBase: this.#baseIds.length,
+      baseCount: block.baseIds.length,
     });
     this.#chunkIds.push(...block.chunkIds);
     this.#chunkBytes.push(...block.chunkBytes);
+    this.#baseIds.push(...block.baseIds);
+    this.#sketches.push(block.sketches ?? null);
     await this.#file.write(block.stored);
-    if (this.#file.sizeBytes >= this.#targetBytes || this.#chunkIds.length >= PACK_MAX_CHUNKS)
-      await this.#closePack();
+    const ids = this.#chunkIds.length + this.#baseIds.length;
+    if (this.#file.sizeBytes >= this.#targetBytes || ids >= PACK_MAX_IDS) await this.#closePack();
   }
 
   /** Ends the pack in the making, if there is one. When it resolves, every chunk added is safe. */
@@ -100,17 +118,36 @@ export class PackWriter {
   async #closePack(): Promise<void> {
     const file = this.#file;
     if (!file) return;
-    await file.write(encodePackFooter(this.#blocks, this.#chunkIds, this.#chunkBytes, file.sizeBytes));
+    const lists = {
+      chunkIds: this.#chunkIds,
+      chunkBytes: this.#chunkBytes,
+      baseIds: this.#baseIds,
+      sketches: this.#joinSketches(),
+    };
+    await file.write(encodePackFooter(this.#blocks, lists, file.sizeBytes));
     await this.#committing;
     this.#file = null;
     this.#blocks = [];
     this.#chunkIds = [];
     this.#chunkBytes = [];
+    this.#baseIds = [];
+    this.#sketches = [];
     this.#committing = file.commit(this.#layout.packsDirectory).then(({ name, isNew }) => {
       this.written.push({ name, sizeBytes: file.sizeBytes, isNew });
     });
     // Reported by whoever waits for it next.
     this.#committing.catch(() => {});
+  }
+
+  /** Sketches of all chunks of the pack, zeros where a block has none; null when no block has any. */
+  #joinSketches(): Uint8Array | null {
+    if (this.#sketches.every((sketches) => sketches === null)) return null;
+    const all = new Uint8Array(this.#chunkIds.length * SKETCH_BYTES);
+    this.#blocks.forEach(({ firstChunk }, i) => {
+      const sketches = this.#sketches[i];
+      if (sketches) all.set(sketches, firstChunk * SKETCH_BYTES);
+    });
+    return all;
   }
 
   /** Drops the pack in the making. Never throws. */

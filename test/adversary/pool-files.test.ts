@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/core/limits.js';
-import { BLOCK_CODEC, BLOCK_KIND } from '../../src/format/pack.js';
+import { BLOCK_CODEC } from '../../src/format/block-entry.js';
+import { BLOCK_KIND } from '../../src/format/pack.js';
 import { encodeRecipe, type Segment } from '../../src/format/recipe.js';
 import { encodeSnapshot } from '../../src/format/snapshot.js';
 import { xxh64 } from '../../src/hash/xxh64.js';
@@ -32,7 +33,7 @@ describe('a pack', () => {
       const plainBytes = 512 * chunksPerBlock;
       const { zstd: codec } = BLOCK_CODEC;
       const block = { stored, plainBytes, codec, kind: BLOCK_KIND.data, xxh64: xxh64(stored) };
-      await writer.add({ ...block, chunkIds, chunkBytes });
+      await writer.add({ ...block, chunkIds, chunkBytes, depth: 0, baseIds: [] });
     }
     await writer.finishPack();
     let found = 0;
@@ -55,7 +56,8 @@ describe('a recipe', () => {
       const id = sha256Of(recipe);
       const block = { stored: recipe, plainBytes: recipe.length, codec: BLOCK_CODEC.raw };
       const chunk = { chunkIds: [Buffer.from(id, 'hex')], chunkBytes: [recipe.length] };
-      await writer.add({ ...block, ...chunk, kind: BLOCK_KIND.recipe, xxh64: xxh64(recipe) });
+      const rest = { kind: BLOCK_KIND.recipe, xxh64: xxh64(recipe), depth: 0, baseIds: [] };
+      await writer.add({ ...block, ...chunk, ...rest });
       return id;
     };
     const nothing = { depth: 0, sizeBytes: 0, id: '' };
