@@ -3,20 +3,25 @@ import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
+import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
+import { BlockCoder } from '../pool/block-coder.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
+import { baseBlobs } from './base-blobs.js';
 import type { FoundImage } from './interpret-archive.js';
 import { versionsByReference } from './versions.js';
 
 /** Small enough that a lost connection costs little, large enough that a pool has few files. */
 export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_LEVEL = 3;
+/** Deltas upon deltas, at most (docs/decisions/0006). */
+export const MAX_DELTA_DEPTH = 4;
 
 /** What one image's save came to. */
 export interface SavedImage {
@@ -47,6 +52,7 @@ export class SaveSession {
   readonly known: KnownBlobs;
   readonly #records: SnapshotRecord[];
   readonly #packs: PackWriter;
+  #references: readonly string[] = [];
 
   private constructor(
     pool: Pool,
@@ -58,14 +64,23 @@ export class SaveSession {
     this.pool = pool;
     this.context = context;
     this.#records = records;
-    this.known = new KnownBlobs(records, new BlockCache(pool.layout, chunks, pool.workers), chunks);
+    const cache = new BlockCache(pool.layout, chunks, pool.workers);
+    this.known = new KnownBlobs(records, cache, chunks);
+    const finder = new BaseFinder({
+      chunks,
+      cache,
+      blobs: () => baseBlobs(records, this.#references, this.known.found()),
+      maxDepth: MAX_DELTA_DEPTH,
+      context,
+    });
+    const bases = chunks.packs.length > Infinity ? { finder, cache, chunks } : null;
     this.#packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
     this.ingest = new ChunkIngest({
       chunker: pool.descriptor.chunker,
       table: chunks.table,
       workers: pool.workers,
       packs: this.#packs,
-      level,
+      coder: new BlockCoder(pool.workers, level, bases),
       context,
     });
   }
@@ -82,6 +97,11 @@ export class SaveSession {
       });
     }
     return new SaveSession(pool, context, records, chunks, level);
+  }
+
+  /** Says what the image will be called, as soon as that can be foreseen: earlier versions are the likeliest bases. */
+  expectReferences(references: readonly string[]): void {
+    this.#references = references;
   }
 
   /** The current version of a reference. */

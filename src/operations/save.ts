@@ -20,7 +20,7 @@ import {
   interpretOciLayout,
 } from './interpret-archive.js';
 import { DEFAULT_LEVEL, type SavedImage, SaveSession, untaggedReference } from './save-session.js';
-import { forecastDigests } from './scan-archive.js';
+import { forecastArchive } from './scan-archive.js';
 
 /** What to save. */
 export type SaveSource =
@@ -142,7 +142,8 @@ async function saveArchive(
   description = `${wanted.dialect ?? 'archive'}:${input.description}`,
 ): Promise<SavedImage[]> {
   const { ingest, known, pool, context } = session;
-  const expected = await forecastDigests(input);
+  const { digests: expected, references } = await forecastArchive(input);
+  session.expectReferences(as === undefined ? references : [as]);
   const archive = await ingestArchive(input, { ingest, known, workers: pool.workers, context, expected });
   const parts = interpretParts(session, archive.members, input.description);
   const dialect = archiveDialect(archive.members);
@@ -184,6 +185,7 @@ async function saveOciDirectory(
   as: string | undefined,
 ): Promise<SavedImage[]> {
   const layout = await readOciDirectory(path, tag);
+  if (as !== undefined) session.expectReferences([as]);
   const members = await ingestOciDirectory(layout, session);
   const found = await interpretOciLayout(interpretParts(session, members, path), layout.entries);
   const named = nameImages(found, as, path);

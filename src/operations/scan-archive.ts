@@ -21,43 +21,53 @@ interface ScannedMember extends MemberInfo {
   sizeBytes: number;
 }
 
+/** What an archive will turn out to hold, if it is sound. */
+export interface ArchiveForecast {
+  /** The digest each member ought to have, by member key. */
+  digests: Map<string, string>;
+  /** What it calls its images. */
+  references: string[];
+}
+
 /**
  * Reads the headers of an archive file and says which digest each member ought to have: by its name below
  * `blobs/`, or by the config that lists the layers. A forecast: every member is hashed all the same, and an
  * archive that cannot be read yields an empty one, to be refused with its reason when it is ingested.
  */
-export async function forecastDigests(input: ArchiveInput): Promise<Map<string, string>> {
+export async function forecastArchive(input: ArchiveInput): Promise<ArchiveForecast> {
   const expected = new Map<string, string>();
-  if (input.path === null) return expected;
+  const forecast = { digests: expected, references: [] };
+  if (input.path === null) return forecast;
   try {
     const { members, repeated } = await scanMembers(input);
     for (const [key, { kind }] of members) {
       const digest = kind === 'file' ? parseBlobPath(key) : null;
       if (digest) expected.set(key, digestHex(digest));
     }
-    await forecastLayers(input, members, expected);
+    await forecastLayers(input, members, forecast);
     // Only the last of several counts, and the earlier ones may be anything.
     for (const key of repeated) expected.delete(key);
   } catch (error) {
     if (!(error instanceof DbupError)) throw error;
   }
-  return expected;
+  return forecast;
 }
 
 async function forecastLayers(
   input: ArchiveInput,
   members: ReadonlyMap<string, ScannedMember>,
-  expected: Map<string, string>,
+  { digests, references }: ArchiveForecast,
 ): Promise<void> {
   const manifest = members.get(DOCKER_MANIFEST_NAME);
   if (!manifest) return;
   for (const entry of parseDockerManifest(await readDocument(input, manifest), DOCKER_MANIFEST_NAME)) {
+    references.push(...entry.repoTags);
     const config = await readDocument(input, resolveMember(entry.configName, members).member);
     const { diffIds } = parseImageConfig(config, entry.configName);
     entry.layerNames.forEach((name, i) => {
       if (!members.has(name) || i >= diffIds.length) return;
       const { name: key } = resolveMember(name, members);
-      if (!expected.has(key)) expected.set(key, digestHex(diffIds[i]!));
+      if (!digests.has(key)) digests.set(key, digestHex(diffIds[i]!));
     });
   }
 }

@@ -117,7 +117,7 @@ export class TarSplitter {
 
   constructor(ingest: ChunkIngest, sink: TarContentSink, walk: TarWalk = new TarWalk()) {
     this.walk = walk;
-    this.#skeleton = new StreamWriter(ingest, BLOCK_KIND.skeleton);
+    this.#skeleton = new StreamWriter(ingest, BLOCK_KIND.skeleton, 'skeleton');
     this.#sink = sink;
   }
 
@@ -136,6 +136,7 @@ export class TarSplitter {
       if (!this.#inMember) {
         this.#inMember = true;
         const { name, sizeBytes } = walk.member!;
+        this.#skeleton.beginFile(name, sizeBytes);
         wait = this.#sink.begin(name, sizeBytes);
         if (wait) await wait;
       }
@@ -175,9 +176,10 @@ class ContentWriter implements TarContentSink {
     this.#minBytes = ingest.chunkerParameters.minBytes;
   }
 
-  begin(_name: string, sizeBytes: number): undefined {
+  begin(name: string, sizeBytes: number): undefined {
     this.#ownChunks = sizeBytes >= this.#minBytes;
     if (this.#ownChunks) this.#stream.cut();
+    this.#stream.beginFile(name, sizeBytes);
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {

@@ -35,6 +35,32 @@ export interface DecodeJob {
   chunks?: { ids: Uint8Array; sizes: Uint32Array };
 }
 
+/** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
+export interface SketchJob {
+  type: 'sketch';
+  memory: WebAssembly.Memory;
+  offsetBytes: number;
+  chunkBytes: Uint32Array;
+}
+
+/** Bytes of a base, and the chunk that they are to be, 32 bytes. */
+export interface BasePiece {
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  id: Uint8Array;
+}
+
+/** Code `sizeBytes` of `buffer` as one block, against bases where that is smaller. */
+export interface DeltaJob {
+  type: 'encodeDelta';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  level: number;
+  bases: BasePiece[];
+}
+
 /** SHA-256 of a range of a file. */
 export interface HashFileJob {
   type: 'hashFile';
@@ -43,12 +69,17 @@ export interface HashFileJob {
   sizeBytes: number;
 }
 
-export type BlockJob = HashJob | CompressJob | DecodeJob | HashFileJob;
+export type BlockJob = HashJob | SketchJob | CompressJob | DeltaJob | DecodeJob | HashFileJob;
 
 export interface CompressAnswer {
   storedBytes: number;
   codec: number;
   xxh64: bigint;
+}
+
+export interface DeltaAnswer extends CompressAnswer {
+  /** Numbers of the bases that the block is a delta of; none unless it is one. */
+  usedBases: number[];
 }
 
 export interface CompressedBlock {
@@ -81,6 +112,33 @@ export class BlockWorkers {
     const job: CompressJob = { type: 'compress', buffer, offsetBytes, sizeBytes, level };
     const { storedBytes, codec, xxh64 } = await this.#pool.run<CompressAnswer>(job);
     return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64 };
+  }
+
+  /** Sketches of the chunks at the beginning of a region, six words each; null where no kernel reaches the region. */
+  async sketch({ memory, offsetBytes }: SharedRegion, chunkBytes: Uint32Array): Promise<Uint32Array | null> {
+    return memory && this.#pool.run({ type: 'sketch', memory, offsetBytes, chunkBytes });
+  }
+
+  /**
+   * Like {@link compress}, or as a delta against bases where that is clearly smaller. The bases must stay where
+   * they are until it resolves; one that is not what its id says is not used.
+   */
+  async encodeDelta(
+    region: SharedRegion,
+    sizeBytes: number,
+    level: number,
+    leases: readonly { bytes: Uint8Array; id: Uint8Array }[],
+  ): Promise<CompressedBlock & { usedBases: number[] }> {
+    const { buffer, offsetBytes } = region;
+    const bases = leases.map(({ bytes, id }) => ({
+      buffer: bytes.buffer as SharedArrayBuffer,
+      offsetBytes: bytes.byteOffset,
+      sizeBytes: bytes.length,
+      id,
+    }));
+    const job: DeltaJob = { type: 'encodeDelta', buffer, offsetBytes, sizeBytes, level, bases };
+    const { storedBytes, codec, xxh64, usedBases } = await this.#pool.run<DeltaAnswer>(job);
+    return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64, usedBases };
   }
 
   /**

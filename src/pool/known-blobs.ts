@@ -10,6 +10,7 @@ export class KnownBlobs {
   readonly #blobs = new Map<string, BlobRef>();
   /** Digest of a compressed layer to that of its plain tar, as the snapshots say. */
   readonly #diffIds = new Map<string, string>();
+  readonly #found = new Map<string, BlobRef>();
   readonly #complete = new Map<string, boolean>();
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
@@ -38,7 +39,14 @@ export class KnownBlobs {
   async find(digestHex: string, sizeBytes: number): Promise<BlobRef | null> {
     const blob = this.#blobs.get(digestHex);
     if (!blob || blob.sizeBytes !== sizeBytes) return null;
-    return (await this.isComplete(blob.recipeId, sizeBytes)) ? blob : null;
+    if (!(await this.isComplete(blob.recipeId, sizeBytes))) return null;
+    this.#found.set(digestHex, blob);
+    return blob;
+  }
+
+  /** The blobs that `find` has answered with so far. */
+  found(): Iterable<BlobRef> {
+    return this.#found.values();
   }
 
   /** True when every chunk a recipe needs is in the pool. @throws DbupError POOL_DAMAGED when that cannot be told */

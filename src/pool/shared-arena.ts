@@ -8,8 +8,10 @@ import {
 } from '../chunk/chunker.js';
 import type { ChunkerParameters } from '../chunk/chunker-parameters.js';
 
-/** A stretch of shared memory; threads are told `buffer` and `offsetBytes`. */
+/** A stretch of shared memory; threads are told `buffer` or `memory`, and `offsetBytes`. */
 export interface SharedRegion {
+  /** What `buffer` is of, for kernels to work in; null for a region outside any arena. */
+  readonly memory: WebAssembly.Memory | null;
   readonly buffer: SharedArrayBuffer;
   readonly offsetBytes: number;
   readonly bytes: Uint8Array;
@@ -36,7 +38,8 @@ export class SharedArena {
     const offsetBytes = this.#usedBytes;
     if (offsetBytes + sizeBytes > this.#buffer.byteLength) return null;
     this.#usedBytes += Math.ceil(sizeBytes / 64) * 64;
-    return { buffer: this.#buffer, offsetBytes, bytes: new Uint8Array(this.#buffer, offsetBytes, sizeBytes) };
+    const bytes = new Uint8Array(this.#buffer, offsetBytes, sizeBytes);
+    return { memory: this.#memory, buffer: this.#buffer, offsetBytes, bytes };
   }
 
   /** Copies `source` into `target` from `at` on, by the fast way when both lie in the arena. */
@@ -57,5 +60,5 @@ export class SharedArena {
 /** A region of its own, for what does not fit the arena's regions. */
 export function loneRegion(sizeBytes: number): SharedRegion {
   const buffer = new SharedArrayBuffer(sizeBytes);
-  return { buffer, offsetBytes: 0, bytes: new Uint8Array(buffer) };
+  return { memory: null, buffer, offsetBytes: 0, bytes: new Uint8Array(buffer) };
 }

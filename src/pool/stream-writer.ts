@@ -2,6 +2,7 @@ import { BLOCK_KIND, type BlockKind } from '../format/pack.js';
 import type { StreamRef } from '../format/recipe.js';
 import { encodeListNode } from '../format/stream-list.js';
 import type { ChunkIngest, Slab } from './chunk-ingest.js';
+import { type GuidedStream, StreamGuide } from './stream-guide.js';
 
 /** A list node ends at an entry whose id says so, so that equal runs of chunks make equal nodes; or at the most. */
 const NODE_MIN_ENTRIES = 16;
@@ -13,17 +14,27 @@ export class StreamWriter {
   readonly #ingest: ChunkIngest;
   readonly #kind: BlockKind;
   readonly #list: ChunkList;
+  /** Null where the pool has no bases that it could lead to. */
+  readonly #guide: StreamGuide | null;
   #slab: Slab | null = null;
   #fillBytes = 0;
+  /** Of the stream, what was handed over. */
+  #submittedBytes = 0;
   /** Where the chunk in the making begins, and how much of it was searched for a cut point. */
   #chunkStart = 0;
   #scannedBytes = 0;
   #ends: number[] = [];
 
-  constructor(ingest: ChunkIngest, kind: BlockKind) {
+  constructor(ingest: ChunkIngest, kind: BlockKind, stream: GuidedStream = 'content') {
     this.#ingest = ingest;
     this.#kind = kind;
     this.#list = new ChunkList(ingest);
+    this.#guide = ingest.findsBases ? new StreamGuide(stream) : null;
+  }
+
+  /** Says that a file begins here, so that its earlier form can be looked for. */
+  beginFile(name: string, sizeBytes: number): void {
+    this.#guide?.beginFile(this.#submittedBytes + this.#fillBytes, name, sizeBytes);
   }
 
   /** Takes all of `bytes`, which are the caller's again when it returns or resolves. Returns nothing when it need not wait. */
@@ -105,8 +116,14 @@ export class StreamWriter {
     if (!slab) return;
     const ends = Uint32Array.from(this.#ends);
     this.#ends = [];
-    if (ends.length === 0) this.#ingest.returnSlab(slab);
-    else this.#ingest.submit(slab, ends, this.#kind, (id, sizeBytes) => this.#list.push(0, id, sizeBytes));
+    if (ends.length === 0) {
+      this.#ingest.returnSlab(slab);
+      return;
+    }
+    const atBytes = this.#submittedBytes;
+    this.#submittedBytes += ends.at(-1)!;
+    const tell = (id: Uint8Array, sizeBytes: number): void => this.#list.push(0, id, sizeBytes);
+    this.#ingest.submit(slab, ends, { kind: this.#kind, guide: this.#guide, atBytes, tell });
   }
 }
 

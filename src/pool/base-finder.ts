@@ -1,0 +1,236 @@
+import { PENDING_PACK } from '../catalog/chunk-table.js';
+import type { OperationContext } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
+import { BLOCK_KIND, type BlockKind } from '../format/pack.js';
+import type { BlobRef } from '../format/recipe.js';
+import { BaseMap } from './base-map.js';
+import type { BlockCache } from './block-cache.js';
+import type { ChunkCatalog } from './chunk-catalog.js';
+import type { GuidedFile, StreamGuide } from './stream-guide.js';
+
+/** How far around the expected place bases are taken: chunks end elsewhere, and bytes were put in between. */
+const MARGIN_BYTES = 64 * 1024;
+/** A neighbour farther away than this says nothing of a place. */
+const NEAR_BYTES = 1024 * 1024;
+/** Chunks around a look-alike that are taken with it: what surrounds it was mostly moved along. */
+const AROUND = 1;
+export const SKETCH_WORDS = 6;
+
+/** Where a new chunk stands in the stream it is of. */
+export interface ChunkOrigin {
+  guide: StreamGuide;
+  atBytes: number;
+  sizeBytes: number;
+}
+
+/** What bases are wanted for. */
+export interface BaseQuery {
+  kind: BlockKind;
+  /** By chunk of the block; null for one of which nothing is known. */
+  origins: readonly (ChunkOrigin | null)[];
+  /** Known chunks each guide had when the block was sealed: so that the answer is the same each time. */
+  horizon: ReadonlyMap<StreamGuide, number>;
+  /** {@link SKETCH_WORDS} a chunk; null when the block was not sketched. */
+  sketches: Uint32Array | null;
+  maxBytes: number;
+}
+
+/**
+ * Finds, for the new chunks of a block, chunks of the pool that they may be altered forms of: at the place of the
+ * same file in another version, beside where the neighbours were found, or by resemblance.
+ */
+export class BaseFinder {
+  readonly #chunks: ChunkCatalog;
+  readonly #map: BaseMap;
+  readonly #blobs: () => Iterable<BlobRef>;
+  readonly #maxDepth: number;
+  #loading: Promise<void> | null = null;
+
+  /** @param blobs asked for once, when a block wants bases: blobs of the pool that may be like the new ones, the likest first */
+  constructor(parts: {
+    chunks: ChunkCatalog;
+    cache: BlockCache;
+    blobs: () => Iterable<BlobRef>;
+    /** Deltas upon deltas, at most. */
+    maxDepth: number;
+    context: OperationContext;
+  }) {
+    this.#chunks = parts.chunks;
+    this.#map = new BaseMap(parts.cache, parts.chunks, parts.context.signal);
+    this.#blobs = parts.blobs;
+    this.#maxDepth = parts.maxDepth;
+  }
+
+  /** Entries of the chunk table, in the order of the streams they are of; none when there is nothing alike. */
+  async find(query: BaseQuery): Promise<number[]> {
+    this.#loading ??= this.#load();
+    await this.#loading;
+    const chosen = new Choice(this.#chunks, this.#maxDepth, query.maxBytes);
+    if (query.kind === BLOCK_KIND.recipe) {
+      for (const entry of this.#map.nodes) chosen.add(entry);
+      return chosen.entries();
+    }
+    for (const run of runsOf(query.origins)) {
+      const windows = [...this.#windows(run, query.horizon)];
+      for (const { from, to } of windows) this.#addRange(chosen, from, to);
+    }
+    return chosen.entries();
+  }
+
+  async #load(): Promise<void> {
+    for (const { recipeId, sizeBytes } of this.#blobs()) {
+      if (this.#map.isFull) return;
+      try {
+        await this.#map.addBlob(recipeId, sizeBytes);
+      } catch (error) {
+        // What cannot be read is no base; `dbup verify` tells of it.
+        if (!(error instanceof DbupError) || !error.code.startsWith('POOL_')) throw error;
+      }
+    }
+  }
+
+  *#windows(run: Run, horizons: ReadonlyMap<StreamGuide, number>): Generator<Window> {
+    const { guide, atBytes, endBytes } = run;
+    if (!guide) return;
+    const horizon = horizons.get(guide)!;
+    const before = guide.knownUpTo(atBytes, horizon) - 1;
+    const previous = this.#anchor(guide, before);
+    const next = before + 1 < horizon ? this.#anchor(guide, before + 1) : null;
+    let found = false;
+    for (const file of guide.filesIn(atBytes, endBytes)) {
+      const base = this.#map.locateFile(file, guide.stream);
+      if (!base) continue;
+      found = true;
+      yield* fileWindows(run, file, base, guide.stream === 'content', previous, next);
+    }
+    if (found) return;
+    if (previous && atBytes - previous.atBytes <= NEAR_BYTES) yield around(atBytes, endBytes, previous.shift);
+    if (next && next.atBytes - endBytes <= NEAR_BYTES) yield around(atBytes, endBytes, next.shift);
+  }
+
+  /** A known chunk of the stream that the map has too, and how much later it is there. */
+  #anchor(guide: StreamGuide, number: number): Anchor | null {
+    if (number < 0) return null;
+    const { atBytes, entry } = guide.known(number);
+    const position = this.#map.positionOf(entry);
+    return position < 0 ? null : { atBytes, shift: position - atBytes };
+  }
+
+  #addRange(chosen: Choice, from: number, to: number): void {
+    const { first, end } = this.#map.range(Math.max(0, from), Math.max(1, to));
+    for (let number = first; number < end; number++) chosen.add(this.#map.entry(number));
+  }
+}
+
+interface Window {
+  from: number;
+  to: number;
+}
+
+interface Anchor {
+  atBytes: number;
+  /** What is to be added to a place in the stream to come to its place in the map. */
+  shift: number;
+}
+
+/** New chunks of one stream, one right after the other. */
+interface Run {
+  guide: StreamGuide | null;
+  atBytes: number;
+  endBytes: number;
+  /** Numbers in the block. */
+  first: number;
+  end: number;
+}
+
+function* runsOf(origins: readonly (ChunkOrigin | null)[]): Generator<Run> {
+  let run: Run | null = null;
+  for (let i = 0; i < origins.length; i++) {
+    const { guide = null, atBytes = 0, sizeBytes = 0 } = origins[i] ?? {};
+    if (run && guide !== null && run.guide === guide && run.endBytes === atBytes) {
+      run.endBytes = atBytes + sizeBytes;
+      run.end = i + 1;
+      continue;
+    }
+    if (run) yield run;
+    run = { guide, atBytes, endBytes: atBytes + sizeBytes, first: i, end: i + 1 };
+  }
+  if (run) yield run;
+}
+
+/** Where a file's bytes in a run may lie in its earlier form. */
+function* fileWindows(
+  { atBytes, endBytes }: Run,
+  file: GuidedFile,
+  base: { atBytes: number; sizeBytes: number },
+  hasContents: boolean,
+  previous: Anchor | null,
+  next: Anchor | null,
+): Generator<Window> {
+  const from = Math.max(atBytes, file.atBytes);
+  if (!hasContents) {
+    // Of a skeleton, from this header to the next.
+    yield { from: base.atBytes + from - file.atBytes - 1024, to: base.atBytes + from - file.atBytes + 1024 };
+    return;
+  }
+  const to = Math.min(endBytes, file.atBytes + file.sizeBytes);
+  const shifts = new Set<number>();
+  for (const anchor of [previous, next]) {
+    if (!anchor || anchor.atBytes < file.atBytes || anchor.atBytes >= file.atBytes + file.sizeBytes) continue;
+    const position = anchor.atBytes + anchor.shift;
+    if (position >= base.atBytes && position < base.atBytes + base.sizeBytes) shifts.add(anchor.shift);
+  }
+  if (shifts.size === 0) {
+    shifts.add(base.atBytes - file.atBytes);
+    shifts.add(base.atBytes + base.sizeBytes - file.atBytes - file.sizeBytes);
+  }
+  for (const shift of shifts) {
+    const window = around(from, to, shift);
+    yield {
+      from: Math.max(base.atBytes, window.from),
+      to: Math.min(base.atBytes + base.sizeBytes, window.to),
+    };
+  }
+}
+
+function around(fromBytes: number, toBytes: number, shift: number): Window {
+  return { from: fromBytes + shift - MARGIN_BYTES, to: toBytes + shift + MARGIN_BYTES };
+}
+
+/** The chunks chosen so far, each once, as many bytes as are allowed. */
+class Choice {
+  readonly #chunks: ChunkCatalog;
+  readonly #maxDepth: number;
+  readonly #chosen = new Set<number>();
+  #leftBytes: number;
+
+  constructor(chunks: ChunkCatalog, maxDepth: number, maxBytes: number) {
+    this.#chunks = chunks;
+    this.#maxDepth = maxDepth;
+    this.#leftBytes = maxBytes;
+  }
+
+  entries(): number[] {
+    return [...this.#chosen];
+  }
+
+  add(entry: number): void {
+    if (entry < 0 || this.#chosen.has(entry)) return;
+    const { table, packs } = this.#chunks;
+    const { packIndex, blockIndex, offsetBytes, sizeBytes } = table.location(entry);
+    if (packIndex === PENDING_PACK || sizeBytes > this.#leftBytes) return;
+    const { footer } = packs[packIndex]!;
+    const block = footer.blocks[blockIndex]!;
+    if (block.depth < this.#maxDepth) {
+      this.#chosen.add(entry);
+      this.#leftBytes -= sizeBytes;
+      return;
+    }
+    // Too deep: its own bases are much the same, and less deep.
+    const first = Math.floor((offsetBytes / block.plainBytes) * block.baseCount) - AROUND;
+    const last = Math.ceil(((offsetBytes + sizeBytes) / block.plainBytes) * block.baseCount) + AROUND;
+    for (let base = Math.max(0, first); base < Math.min(block.baseCount, last); base++) {
+      this.add(table.find(footer.baseIds, (block.firstBase + base) * 32));
+    }
+  }
+}
