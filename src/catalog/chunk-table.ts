@@ -56,16 +56,21 @@ export class ChunkTable {
     );
   }
 
-  /** Adds every chunk of a pack's footer. `idWords` is the footer's id section as 32-bit words. */
+  /**
+   * Adds every chunk of a pack's blocks of one depth. `idWords` is the footer's id section as 32-bit words. Of several
+   * copies of a chunk the first one added counts: packs are to be added depth by depth.
+   */
   addPack(
     packIndex: number,
     idWords: Uint32Array,
     chunkBytes: Uint32Array,
-    blocks: readonly { firstChunk: number; chunkCount: number }[],
+    blocks: readonly { firstChunk: number; chunkCount: number; depth: number }[],
+    depth: number,
   ): void {
-    this.#reserve(this.#count + chunkBytes.length);
     for (let blockIndex = 0; blockIndex < blocks.length; blockIndex++) {
-      const { firstChunk, chunkCount } = blocks[blockIndex]!;
+      const block = blocks[blockIndex]!;
+      if (block.depth !== depth) continue;
+      const { firstChunk, chunkCount } = block;
       let offsetBytes = 0;
       for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
         const sizeBytes = chunkBytes[chunk]!;

@@ -1,18 +1,26 @@
 import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
+import { BlockDecoder, type BlockLease } from './block-decoder.js';
 import type { BlockWorkers } from './block-workers.js';
-import { type ChunkCatalog, locateChunk } from './chunk-catalog.js';
-import { BLOCK_TARGET_BYTES } from './chunk-ingest.js';
-import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
+import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
+import { RegionPool } from './region-pool.js';
+import { SharedArena, type SharedRegion } from './shared-arena.js';
+import { TurnQueue } from './turn-queue.js';
 
-const CACHE_BYTES = 48 * 1024 * 1024;
+const DEFAULT_BUDGET_BYTES = 48 * 1024 * 1024;
 const WINDOW_BYTES_TOTAL = 4 * 1024 * 1024;
+/** Delta blocks decoded together, at most: each holds the blocks of its bases. */
+const MAX_DELTAS_AT_ONCE = 4;
+/** Memory of base blocks that one delta block may hold, at least. */
+const MIN_HELD_BYTES = 4 * 1024 * 1024;
 
 interface CachedBlock {
   region: SharedRegion;
   decoded: Promise<void>;
   pins: number;
+  /** Begins to decode now, without waiting for its turn. */
+  hurry(): void;
 }
 
 /** A chunk's bytes inside a decoded block, held in memory until it is released. */
@@ -26,48 +34,64 @@ export interface ChunkLease {
   release(): void;
 }
 
-/** Decoded blocks, read by worker threads, the least recently used let go first. Memory is bounded by the leases held plus 48 MiB. */
+/**
+ * Decoded blocks, read by worker threads, the least recently used let go first. Memory is bounded by the leases held, the
+ * budget, and what is needed to decode a few delta blocks at once: for each a quarter of the budget and the bytes of its
+ * bases, at each depth.
+ */
 export class BlockCache {
-  readonly #layout: PoolLayout;
   readonly #chunks: ChunkCatalog;
-  readonly #workers: BlockWorkers;
+  readonly #decoder: BlockDecoder;
+  readonly #deltas: TurnQueue;
+  readonly #budgetBytes: number;
+  readonly #arena: SharedArena;
+  readonly #regions: RegionPool;
   /** In order of last use. */
   readonly #blocks = new Map<string, CachedBlock>();
-  readonly #arena = new SharedArena(CACHE_BYTES + WINDOW_BYTES_TOTAL);
-  readonly #freeRegions: SharedRegion[] = [];
   readonly #freeWindows: Uint8Array[] = [];
   #cachedBytes = 0;
 
-  constructor(layout: PoolLayout, chunks: ChunkCatalog, workers: BlockWorkers) {
-    this.#layout = layout;
+  /** @param options.budgetBytes of decoded blocks that nobody holds; 48 MiB by default */
+  constructor(
+    layout: PoolLayout,
+    chunks: ChunkCatalog,
+    workers: BlockWorkers,
+    { budgetBytes = DEFAULT_BUDGET_BYTES }: { budgetBytes?: number } = {},
+  ) {
     this.#chunks = chunks;
-    this.#workers = workers;
+    this.#budgetBytes = budgetBytes;
+    this.#arena = new SharedArena(budgetBytes + WINDOW_BYTES_TOTAL);
+    this.#deltas = new TurnQueue(Math.min(workers.threads, MAX_DELTAS_AT_ONCE));
+    this.#regions = new RegionPool(this.#arena);
+    const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
+    const heldBytes = Math.max(MIN_HELD_BYTES, budgetBytes / 4);
+    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes);
   }
 
   /**
    * Starts to read the block that holds a chunk.
-   * @throws DbupError POOL_INCOMPLETE when no pack holds the chunk; `ready` rejects with POOL_DAMAGED
+   * @throws DbupError POOL_INCOMPLETE when no pack holds the chunk; `ready` rejects with POOL_DAMAGED, or with
+   * POOL_INCOMPLETE when something that the block leans on is missing
    */
   lease(id: Uint8Array): ChunkLease {
     const place = locateChunk(this.#chunks, id);
     if (!place) throw missingChunk(this.#chunks, id);
-    const blockKey = `${place.packIndex}:${place.blockIndex}`;
-    let block = this.#blocks.get(blockKey);
-    if (block) this.#blocks.delete(blockKey);
-    else block = this.#read(place.packIndex, place.blockIndex);
-    this.#blocks.set(blockKey, block);
-    block.pins++;
-    const held = block;
+    const blockKey = keyOf(place);
+    const block = this.#pin(blockKey, place);
     return {
-      bytes: held.region.bytes.subarray(place.offsetBytes, place.offsetBytes + place.sizeBytes),
-      ready: held.decoded,
+      bytes: block.region.bytes.subarray(place.offsetBytes, place.offsetBytes + place.sizeBytes),
+      ready: block.decoded,
       id,
       blockKey,
-      release: () => {
-        held.pins--;
-        this.#shrink();
-      },
+      release: () => this.#unpin(block),
     };
+  }
+
+  /** Reads a whole block out of turn: for what leans on it, which must not wait for those that wait for it. */
+  leaseBlock(address: BlockAddress): BlockLease {
+    const block = this.#pin(keyOf(address), address);
+    block.hurry();
+    return { region: block.region, ready: block.decoded, release: () => this.#unpin(block) };
   }
 
   /** A copy of one chunk, checked against its id. For recipes and list nodes; file contents go by leases. */
@@ -97,41 +121,51 @@ export class BlockCache {
     this.#arena.copy(target, at, source);
   }
 
-  #read(packIndex: number, blockIndex: number): CachedBlock {
-    const pack = this.#chunks.packs[packIndex]!;
-    const entry = pack.footer.blocks[blockIndex]!;
-    const region = this.#region(entry.plainBytes);
-    const decoded = this.#workers
-      .decode(this.#layout.packPath(pack.name), pack.name, entry, region)
-      .then(() => {});
-    // A block read ahead may never be waited for.
-    decoded.catch(() => {});
-    this.#cachedBytes += region.bytes.length;
-    return { region, decoded, pins: 0 };
+  #pin(key: string, address: BlockAddress): CachedBlock {
+    const cached = this.#blocks.get(key);
+    if (cached) this.#blocks.delete(key);
+    const block = cached ?? this.#read(address);
+    this.#blocks.set(key, block);
+    block.pins++;
+    return block;
   }
 
-  #region(plainBytes: number): SharedRegion {
-    if (plainBytes > BLOCK_TARGET_BYTES) return loneRegion(plainBytes);
-    return (
-      this.#freeRegions.pop() ?? this.#arena.allocate(BLOCK_TARGET_BYTES) ?? loneRegion(BLOCK_TARGET_BYTES)
-    );
+  #unpin(block: CachedBlock): void {
+    block.pins--;
+    this.#shrink();
+  }
+
+  #read(address: BlockAddress): CachedBlock {
+    const { plainBytes, baseCount } =
+      this.#chunks.packs[address.packIndex]!.footer.blocks[address.blockIndex]!;
+    const region = this.#regions.take(plainBytes);
+    this.#cachedBytes += region.bytes.length;
+    const decode = (): Promise<void> => this.#decoder.decode(address, region, false).then(() => {});
+    if (baseCount > 0) {
+      const { done: decoded, hurry } = this.#deltas.add(decode);
+      return { region, decoded, pins: 0, hurry };
+    }
+    const decoded = decode();
+    // A block read ahead may never be waited for.
+    decoded.catch(() => {});
+    return { region, decoded, pins: 0, hurry: () => {} };
   }
 
   #shrink(): void {
-    if (this.#cachedBytes <= CACHE_BYTES) return;
+    if (this.#cachedBytes <= this.#budgetBytes) return;
     for (const [key, block] of this.#blocks) {
-      if (this.#cachedBytes <= CACHE_BYTES) return;
+      if (this.#cachedBytes <= this.#budgetBytes) return;
       if (block.pins > 0) continue;
       this.#blocks.delete(key);
       this.#cachedBytes -= block.region.bytes.length;
       // Only when the thread has let go of it may the memory be used again.
-      if (block.region.bytes.length === BLOCK_TARGET_BYTES) {
-        const free = (): void => void this.#freeRegions.push(block.region);
-        block.decoded.then(free, free);
-      }
+      const give = (): void => this.#regions.give(block.region);
+      block.decoded.then(give, give);
     }
   }
 }
+
+const keyOf = ({ packIndex, blockIndex }: BlockAddress): string => `${packIndex}:${blockIndex}`;
 
 /** @throws DbupError POOL_DAMAGED when `bytes` are not the chunk `id` */
 export function checkChunk(id: Uint8Array, bytes: Uint8Array): void {

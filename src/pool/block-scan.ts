@@ -1,16 +1,18 @@
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
+import type { BlockEntry } from '../format/block-entry.js';
 import type { PoolLayout } from '../store/pool-layout.js';
+import type { BaseFault } from './base-plan.js';
+import { BlockCache } from './block-cache.js';
+import { BlockDecoder } from './block-decoder.js';
 import type { BlockWorkers } from './block-workers.js';
-import type { ChunkCatalog } from './chunk-catalog.js';
-import { BLOCK_TARGET_BYTES } from './chunk-ingest.js';
-import { loneRegion, type SharedRegion } from './shared-arena.js';
+import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
+import { RegionPool } from './region-pool.js';
+import type { SharedRegion } from './shared-arena.js';
 
-/** A block of a pack of the chunk catalog. */
-export interface BlockAddress {
-  packIndex: number;
-  blockIndex: number;
-}
+/** Bases that a scan of its own keeps decoded: blocks of one pack lean on few others. */
+const SCAN_CACHE_BYTES = 24 * 1024 * 1024;
+const SCAN_HELD_BYTES = 8 * 1024 * 1024;
 
 /** A block that was read and decoded, and each chunk of it compared with its id. */
 export interface ScannedBlock extends BlockAddress {
@@ -18,73 +20,87 @@ export interface ScannedBlock extends BlockAddress {
   plain: Uint8Array;
   /** Numbers of the chunks of the block that are not what their id says. */
   badChunks: number[];
-  /** Why the block could not be decoded. */
+  /** Why the block could not be decoded. Where a base of it is to blame, its `details.base` says which. */
   damage: DbupError | null;
+  /** Set when there are bad chunks and a base of the block is to blame. */
+  badBase: BaseFault | null;
 }
+
+type Checked = Pick<ScannedBlock, 'badChunks' | 'damage' | 'badBase'>;
 
 interface Running {
   address: BlockAddress;
   region: SharedRegion;
-  decoded: Promise<{ badChunks: number[]; damage: DbupError | null }>;
+  checked: Promise<Checked>;
+}
+
+export interface ScanParts {
+  layout: PoolLayout;
+  workers: BlockWorkers;
+  chunks: ChunkCatalog;
+  context: OperationContext;
+  /** For the bases of delta blocks; made when the first one comes, where it is not given. Scans one after the other should share one. */
+  cache?: BlockCache;
 }
 
 /**
  * Reads and checks blocks in the order given, a few ahead of the caller in worker threads. Memory is bounded by
- * twice as many blocks as there are threads.
+ * twice as many blocks as there are threads, and by what the cache takes.
  * @throws DbupError INTERRUPTED; damage is an answer, not an error
  */
 export async function* scanBlocks(
-  parts: { layout: PoolLayout; workers: BlockWorkers; chunks: ChunkCatalog; context: OperationContext },
+  parts: ScanParts,
   addresses: Iterable<BlockAddress>,
 ): AsyncGenerator<ScannedBlock> {
-  const { chunks, workers, context } = parts;
+  const { layout, chunks, workers, context } = parts;
   const source = addresses[Symbol.iterator]();
   const running: Running[] = [];
-  const free: SharedRegion[] = [];
+  const regions = new RegionPool(null);
+  let { cache } = parts;
+  const decoder = new BlockDecoder(
+    parts,
+    (base) => {
+      cache ??= new BlockCache(layout, chunks, workers, { budgetBytes: SCAN_CACHE_BYTES });
+      return cache.leaseBlock(base);
+    },
+    SCAN_HELD_BYTES,
+  );
   const startNext = (): void => {
     const next = source.next();
     if (next.done) return;
-    const plainBytes = chunks.packs[next.value.packIndex]!.footer.blocks[next.value.blockIndex]!.plainBytes;
-    const region =
-      plainBytes > BLOCK_TARGET_BYTES
-        ? loneRegion(plainBytes)
-        : (free.pop() ?? loneRegion(BLOCK_TARGET_BYTES));
-    const decoded = decodeBlock(parts, next.value, region);
-    decoded.catch(() => {});
-    running.push({ address: next.value, region, decoded });
+    const region = regions.take(entryOf(chunks, next.value).plainBytes);
+    const checked = checkBlock(decoder, next.value, region);
+    checked.catch(() => {});
+    running.push({ address: next.value, region, checked });
   };
   for (let i = 0; i < workers.threads * 2; i++) startNext();
   for (let block = running.shift(); block; block = running.shift()) {
     throwIfInterrupted(context.signal);
     const { address, region } = block;
-    const { badChunks, damage } = await block.decoded;
-    const { plainBytes } = chunks.packs[address.packIndex]!.footer.blocks[address.blockIndex]!;
-    yield { ...address, plain: region.bytes.subarray(0, plainBytes), badChunks, damage };
-    if (region.bytes.length === BLOCK_TARGET_BYTES) free.push(region);
+    const checked = await block.checked;
+    yield { ...address, plain: region.bytes.subarray(0, entryOf(chunks, address).plainBytes), ...checked };
+    regions.give(region);
     startNext();
   }
 }
 
-async function decodeBlock(
-  { layout, workers, chunks }: { layout: PoolLayout; workers: BlockWorkers; chunks: ChunkCatalog },
-  { packIndex, blockIndex }: BlockAddress,
+async function checkBlock(
+  decoder: BlockDecoder,
+  address: BlockAddress,
   region: SharedRegion,
-): Promise<{ badChunks: number[]; damage: DbupError | null }> {
-  const { name, footer } = chunks.packs[packIndex]!;
-  const block = footer.blocks[blockIndex]!;
-  const end = block.firstChunk + block.chunkCount;
-  // Copies: a view would carry the whole footer over to the thread.
-  const ids = new Uint8Array(footer.chunkIds.subarray(block.firstChunk * 32, end * 32));
-  const sizes = footer.chunkBytes.slice(block.firstChunk, end);
+): Promise<Checked> {
   try {
-    const badChunks = await workers.decode(layout.packPath(name), name, block, region, { ids, sizes });
-    return { badChunks, damage: null };
+    return { ...(await decoder.decode(address, region, true)), damage: null };
   } catch (error) {
     const isDamage =
       error instanceof DbupError && (error.code === 'POOL_DAMAGED' || error.code === 'POOL_INCOMPLETE');
-    if (isDamage) return { badChunks: [], damage: error };
+    if (isDamage) return { badChunks: [], badBase: null, damage: error };
     throw error;
   }
+}
+
+function entryOf(chunks: ChunkCatalog, { packIndex, blockIndex }: BlockAddress): BlockEntry {
+  return chunks.packs[packIndex]!.footer.blocks[blockIndex]!;
 }
 
 /** The ids of a block's chunks, 64 hex digits each. */

@@ -21,6 +21,22 @@ export interface CompressJob {
   level: number;
 }
 
+/** The code of a worker's error: a delta block is sound as it is stored, and cannot be decoded with the base it was given. */
+export const DELTA_DAMAGED = 'DELTA_DAMAGED';
+
+/** Ids, 32 bytes each, and lengths of the chunks of a block. */
+export interface ChunksToCheck {
+  ids: Uint8Array;
+  sizes: Uint32Array;
+}
+
+/** Pieces of memory that make up a base one after the other. */
+export interface BaseMemory {
+  buffers: SharedArrayBuffer[];
+  /** For each piece: the number of its buffer, where it begins there, its length. */
+  pieces: Uint32Array;
+}
+
 /** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id. */
 export interface DecodeJob {
   type: 'decode';
@@ -32,7 +48,8 @@ export interface DecodeJob {
   codec: number;
   buffer: SharedArrayBuffer;
   bufferOffsetBytes: number;
-  chunks?: { ids: Uint8Array; sizes: Uint32Array };
+  base?: BaseMemory;
+  chunks?: ChunksToCheck;
 }
 
 /** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
@@ -142,15 +159,17 @@ export class BlockWorkers {
   }
 
   /**
+   * Decodes a block. `bases` are those of a delta block, in shared memory, and must stay as they are until this resolves.
    * @returns the numbers of the chunks (of `chunks`) whose bytes are not what their id says
-   * @throws DbupError POOL_DAMAGED naming pack and block, POOL_INCOMPLETE when the pack is gone
+   * @throws DbupError POOL_DAMAGED naming pack and block, its cause with the code DELTA_DAMAGED where bases may be
+   * to blame; POOL_INCOMPLETE when the pack is gone
    */
   async decode(
     path: string,
     packName: string,
     block: BlockEntry,
     into: SharedRegion,
-    chunks?: { ids: Uint8Array; sizes: Uint32Array },
+    { bases = [], chunks }: { bases?: readonly Uint8Array[]; chunks?: ChunksToCheck } = {},
   ): Promise<number[]> {
     const { offsetBytes, storedBytes, plainBytes, codec } = block;
     const job: DecodeJob = {
@@ -165,7 +184,8 @@ export class BlockWorkers {
       bufferOffsetBytes: into.offsetBytes,
     };
     try {
-      return await this.#pool.run(chunks ? { ...job, chunks } : job);
+      const base = bases.length > 0 && baseMemory(bases);
+      return await this.#pool.run({ ...job, ...(base && { base }), ...(chunks && { chunks }) });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const details = { pack: packName, blockOffsetBytes: offsetBytes };
@@ -175,7 +195,7 @@ export class BlockWorkers {
           details,
         });
       }
-      if (code !== 'DAMAGED' && code !== 'EIO') throw error;
+      if (code !== 'DAMAGED' && code !== DELTA_DAMAGED && code !== 'EIO') throw error;
       throw new DbupError(
         'POOL_DAMAGED',
         `pack ${packName.slice(0, 12)}, block at ${offsetBytes}: ${message}`,
@@ -196,4 +216,20 @@ export class BlockWorkers {
   close(): Promise<void> {
     return this.#pool.close();
   }
+}
+
+/** Tells a thread where bases lie; bases that are neighbours in memory become one piece. */
+function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
+  const buffers: SharedArrayBuffer[] = [];
+  const pieces: number[] = [];
+  for (const { buffer, byteOffset, length } of bases) {
+    const shared = buffer as SharedArrayBuffer;
+    let number = buffers.indexOf(shared);
+    if (number < 0) number = buffers.push(shared) - 1;
+    const last = pieces.length - 3;
+    if (pieces[last] === number && pieces[last + 1]! + pieces[last + 2]! === byteOffset)
+      pieces[last + 2]! += length;
+    else pieces.push(number, byteOffset, length);
+  }
+  return { buffers, pieces: Uint32Array.from(pieces) };
 }

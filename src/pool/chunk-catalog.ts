@@ -1,5 +1,6 @@
 import type { Catalog, PackRecord, UnusableFile } from '../catalog/catalog.js';
 import { type ChunkLocation, ChunkTable, PENDING_PACK } from '../catalog/chunk-table.js';
+import { LIMITS } from '../core/limits.js';
 
 /** Every chunk of the pool and where it lies. */
 export interface ChunkCatalog {
@@ -7,6 +8,12 @@ export interface ChunkCatalog {
   packs: PackRecord[];
   /** Pack files that cannot be used; their chunks count as absent. */
   unusablePacks: UnusableFile[];
+}
+
+/** A block of a pack of the chunk catalog. */
+export interface BlockAddress {
+  packIndex: number;
+  blockIndex: number;
 }
 
 /**
@@ -21,22 +28,37 @@ export async function openChunkCatalog(
   return buildChunkCatalog(records, unusable, lastResort);
 }
 
-/** Puts the chunks of packs into one table; `records` is sorted in place. */
+/**
+ * Puts the chunks of packs into one table; `records` is sorted in place. Of several copies the one in the block of
+ * least depth is used, so that whatever delta block leans on the chunk was given a greater one; among those, that of the
+ * pack whose name sorts first.
+ */
 export function buildChunkCatalog(
   records: PackRecord[],
   unusable: UnusableFile[],
   lastResort: ReadonlySet<string> = new Set(),
 ): ChunkCatalog {
-  const rank = ({ name }: PackRecord): number => (lastResort.has(name) ? 1 : 0);
   // The same order everywhere: which copy of a twice-stored chunk is used must not depend on the file system.
-  const packs = records.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+  const byName = records.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const preferred = byName.filter(({ name }) => !lastResort.has(name));
+  const packs = [...preferred, ...byName.filter(({ name }) => lastResort.has(name))];
   const table = new ChunkTable(packs.reduce((sum, { footer }) => sum + footer.chunkCount, 0));
-  packs.forEach(({ footer }, packIndex) => {
-    const { chunkIds, chunkBytes, blocks } = footer;
-    const words = new Uint32Array(chunkIds.buffer, chunkIds.byteOffset, chunkIds.byteLength / 4);
-    table.addPack(packIndex, words, chunkBytes, blocks);
-  });
+  addPacks(table, packs, 0, preferred.length);
+  addPacks(table, packs, preferred.length, packs.length);
   return { table, packs, unusablePacks: unusable };
+}
+
+/** Adds the packs from `start` to `end`, the blocks of all of them depth by depth. */
+function addPacks(table: ChunkTable, packs: readonly PackRecord[], start: number, end: number): void {
+  const depths = packs.map(({ footer }) => new Set(footer.blocks.map(({ depth }) => depth)));
+  for (let depth = 0; depth <= LIMITS.deltaDepth; depth++) {
+    for (let packIndex = start; packIndex < end; packIndex++) {
+      if (!depths[packIndex]!.has(depth)) continue;
+      const { chunkIds, chunkBytes, blocks } = packs[packIndex]!.footer;
+      const words = new Uint32Array(chunkIds.buffer, chunkIds.byteOffset, chunkIds.byteLength / 4);
+      table.addPack(packIndex, words, chunkBytes, blocks, depth);
+    }
+  }
 }
 
 /** True when some chunk is in more than one pack. */

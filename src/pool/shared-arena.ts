@@ -42,6 +42,11 @@ export class SharedArena {
     return { memory: this.#memory, buffer: this.#buffer, offsetBytes, bytes };
   }
 
+  /** True for a region that was allocated here. */
+  holds({ buffer }: SharedRegion): boolean {
+    return buffer === this.#buffer;
+  }
+
   /** Copies `source` into `target` from `at` on, by the fast way when both lie in the arena. */
   copy(target: Uint8Array, at: number, source: Uint8Array): void {
     if (target.buffer === this.#buffer && source.buffer === this.#buffer) {
