@@ -3,7 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { DbupError } from '../core/errors.js';
 import { PROGRESS_MODES, type ProgressMode } from '../ui/reporter.js';
 import { readConfigFile } from './config-file.js';
-import { oneOf, type ParseValue, secondsToMs, someText, wholeNumber, yesOrNo } from './values.js';
+import { oneOf, type ParseValue, secondsToMs, someText, wholeNumber, yesOrNo, zstdLevel } from './values.js';
 
 /** How a setting is spelled in each of the places it may be given. */
 export interface SettingDefinition<T> {
@@ -100,14 +100,14 @@ export const SETTINGS = {
   }),
 } as const;
 
-/** The zstd level is an option of `save` alone, but may be set for good in the same places. */
+/** The zstd level is an option of `save` and `gc` alone, but may be set for good in the same places. */
 export const LEVEL_SETTING = define({
   flags: '--level <n>',
   env: 'DBUP_LEVEL',
   key: 'level',
-  does: `zstd level of what is new, ${LEVEL_RANGE.minimum} (fast) to ${LEVEL_RANGE.maximum} (small)`,
+  does: `zstd level of what is written, ${LEVEL_RANGE.minimum} (fast) to ${LEVEL_RANGE.maximum} (small), or max`,
   otherwise: `${LEVEL_RANGE.default}`,
-  parse: wholeNumber(LEVEL_RANGE.minimum, LEVEL_RANGE.maximum),
+  parse: zstdLevel(LEVEL_RANGE.minimum, LEVEL_RANGE.maximum),
 });
 
 /** What every command is given. */

@@ -1,4 +1,5 @@
 import { DbupError } from '../core/errors.js';
+import { MAX_LEVEL } from '../pool/block-target.js';
 
 /** Turns the text of an option or an argument into its value. `what` names it in errors. @throws DbupError USAGE */
 export type ParseValue<T> = (text: string, what: string) => T;
@@ -9,6 +10,16 @@ export function wholeNumber(minimum: number, maximum: number): ParseValue<number
     const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= minimum && value <= maximum) return value;
     throw invalidValue(what, text, `a whole number from ${minimum} to ${maximum}`);
+  };
+}
+
+/** A zstd level: a whole number from `minimum` to `maximum`, or `max` for the highest there is. */
+export function zstdLevel(minimum: number, maximum: number): ParseValue<number> {
+  return (text, what) => {
+    if (text === 'max') return MAX_LEVEL;
+    const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= minimum && value <= maximum) return value;
+    throw invalidValue(what, text, `a whole number from ${minimum} to ${maximum}, or max`);
   };
 }
 

@@ -21,6 +21,8 @@ export interface GcOptions {
   maxUnusedPercent?: number;
   /** Rewrite only packs of which at least this part is garbage; 30 by default. */
   minGarbagePercent?: number;
+  /** Code every pack anew, at this zstd level, and rewrite those that get smaller. */
+  repack?: { level: number };
 }
 
 export interface PackUse {
@@ -38,17 +40,19 @@ export interface GcPlan {
   packs: {
     /** Hold nothing that is needed. */
     remove: PackUse[];
-    /** What is needed of them moves to new packs. */
+    /** What is needed of them moves to new packs; with `repackLevel` only where that makes them smaller. */
     rewrite: PackUse[];
     keepCount: number;
     /** Cannot be read, and therefore stay. */
     damaged: { name: string; message: string }[];
   };
+  /** The zstd level at which everything is coded anew; null when packs are only rid of garbage. */
+  repackLevel: number | null;
   /** Left by processes that were killed. */
   temporaryFiles: { count: number; bytes: number };
   /** Estimate of what the pool will be smaller by, temporary files included. */
   freedBytes: number;
-  /** Estimate of the bytes of new packs: what the next sync sends again. */
+  /** Estimate of the bytes of new packs: what the next sync sends again; with `repackLevel` the most it can be. */
   rewrittenBytes: number;
 }
 
@@ -73,7 +77,8 @@ export function takeGrounds(plan: GcPlan): GcGrounds | null {
 /**
  * Finds what no snapshot needs and which packs are worth rewriting: those with at least `minGarbagePercent` of
  * garbage, those first that free most for each byte written, until no more than `maxUnusedPercent` of what is
- * left is garbage. Packs that hold garbage only always go. Of a chunk stored twice one copy is garbage.
+ * left is garbage. Packs that hold garbage only always go. Of a chunk stored twice one copy is garbage. What delta
+ * blocks lean on that hold something needed is needed as well.
  * Only a plan made with the pool open exclusively can be executed.
  * @throws DbupError USAGE, POOL_DAMAGED or POOL_INCOMPLETE when some snapshot's needs cannot be known
  */
@@ -91,11 +96,8 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
     return { name, sizeBytes, liveBytes, garbageBytes: sizeBytes - liveBytes };
   });
   const remove = uses.filter(({ liveBytes }) => liveBytes === 0);
-  const rewrite = chooseRewrites(
-    uses.filter(({ liveBytes }) => liveBytes > 0),
-    minGarbage,
-    maxUnused,
-  );
+  const needed = uses.filter(({ liveBytes }) => liveBytes > 0);
+  const rewrite = options.repack ? needed : chooseRewrites(needed, minGarbage, maxUnused);
   const temporaryFiles = await measureTemporaryFiles(pool);
   const garbageOf = (packs: readonly PackUse[]): number => sum(packs, ({ garbageBytes }) => garbageBytes);
   const plan: GcPlan = {
@@ -107,6 +109,7 @@ export async function planGc(pool: Pool, options: GcOptions, context: OperationC
       keepCount: uses.length - remove.length - rewrite.length,
       damaged: chunks.unusablePacks.map(({ name, error }) => ({ name, message: error.message })),
     },
+    repackLevel: options.repack?.level ?? null,
     temporaryFiles,
     freedBytes: garbageOf(remove) + garbageOf(rewrite) + temporaryFiles.bytes,
     rewrittenBytes: sum(rewrite, ({ liveBytes }) => liveBytes),
@@ -157,7 +160,8 @@ async function reachAll(
   chunks: ChunkCatalog,
   context: OperationContext,
 ): Promise<Reachability> {
-  const reach = new Reachability(new BlockCache(pool.layout, chunks, pool.workers), chunks, context.signal);
+  const cache = new BlockCache(pool.layout, chunks, pool.workers);
+  const reach = new Reachability(cache, chunks, context.signal, { everyCopy: true });
   const task = 'finding what is needed';
   context.report({ type: 'start', task, subject: `${records.length} snapshots` });
   const incomplete: string[] = [];

@@ -1,11 +1,18 @@
-import { listNames } from '../catalog/catalog.js';
-import { type OperationContext, throwIfInterrupted } from '../core/context.js';
-import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
-import { type BlockAddress, scanBlocks } from '../pool/block-scan.js';
+import type { OperationContext } from '../core/context.js';
+import { toDbupError } from '../core/errors.js';
 import { PackRewriter } from '../pool/pack-rewriter.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
-import { type GcGrounds, type GcPlan, listTemporaryFiles, type PackUse, takeGrounds } from './gc-plan.js';
+import { type GcGrounds, type GcPlan, listTemporaryFiles, takeGrounds } from './gc-plan.js';
+import {
+  assertNoNewSnapshots,
+  assertNothingLost,
+  chooseNeeded,
+  confirmKeptCopies,
+  removePacks,
+  unlinkIfThere,
+} from './gc-safety.js';
+import { type Rewriting, repack } from './repack.js';
 import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
 
 export interface GcResult {
@@ -14,8 +21,10 @@ export interface GcResult {
   packsWritten: number;
   /** Bytes of the new packs. */
   writtenBytes: number;
-  /** What the pool is smaller by. */
+  /** What the pool is smaller by; below 0 when blocks stored plain again grew by more than what they leaned on. */
   freedBytes: number;
+  /** Delta blocks that had stopped paying and are stored plain now. */
+  deltasReleased: number;
   temporaryFilesRemoved: number;
   /** Packs that were to be rewritten and turned out to be damaged: they stay as they are. */
   leftDamaged: { name: string; message: string }[];
@@ -47,67 +56,31 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
   await confirmKeptCopies(grounds, plan, context);
   const temporary = await removeTemporaryFiles(pool);
   await assertNoNewSnapshots(grounds);
-  await removePacks(pool, namesOf(plan.packs.remove), context);
-  const packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
-  const leftDamaged: GcResult['leftDamaged'] = [];
-  try {
-    await rewritePacks(grounds, plan, packs, leftDamaged, context);
-  } catch (error) {
-    await packs.abort();
-    throw error;
-  }
-  await assertNoNewSnapshots(grounds);
-  // A new pack may be the very same file as the one it was made from.
-  const written = new Set(packs.written.map(({ name }) => name));
-  const left = new Set(leftDamaged.map(({ name }) => name));
-  const rewritten = plan.packs.rewrite.filter(({ name }) => !written.has(name) && !left.has(name));
-  await removePacks(pool, namesOf(rewritten), context);
+  await removePacks(
+    pool,
+    plan.packs.remove.map(({ name }) => name),
+    context,
+  );
+  const rewriting =
+    plan.repackLevel === null
+      ? await rewritePacks(grounds, plan, context)
+      : await repack(grounds, plan, plan.repackLevel, context);
   await pool.catalog.packs();
-  const goneBytes = [...plan.packs.remove, ...rewritten].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const packsRewritten = plan.packs.rewrite.filter(({ name }) => !left.has(name)).length;
+  const { written, gone, deltasReleased, leftDamaged } = rewriting;
+  const goneNames = new Set(gone);
+  const removed = plan.packs.rewrite.filter(({ name }) => goneNames.has(name));
+  const goneBytes = [...plan.packs.remove, ...removed].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const writtenBytes = written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return {
     packsRemoved: plan.packs.remove.length,
-    packsRewritten,
-    packsWritten: packs.written.length,
-    writtenBytes: packs.writtenBytes,
-    freedBytes: goneBytes + temporary.bytes - packs.writtenBytes,
+    packsRewritten: gone.length,
+    packsWritten: written.length,
+    writtenBytes,
+    freedBytes: goneBytes + temporary.bytes - writtenBytes,
+    deltasReleased,
     temporaryFilesRemoved: temporary.count,
     leftDamaged,
   };
-}
-
-/** Of a chunk stored twice the copy in the chunk table remains. It must be good before the other may go. */
-async function confirmKeptCopies(
-  grounds: GcGrounds,
-  { packs }: GcPlan,
-  context: OperationContext,
-): Promise<void> {
-  const { pool, chunks } = grounds;
-  const going = new Set([...packs.remove, ...packs.rewrite].map(({ name }) => name));
-  const addresses = new Map<string, BlockAddress>();
-  chunks.packs.forEach(({ name, footer }, packIndex) => {
-    if (!going.has(name)) return;
-    for (let chunk = 0; chunk < footer.chunkCount; chunk++) {
-      const entry = chunks.table.find(footer.chunkIds, chunk * 32);
-      if (!grounds.reach.has(entry)) continue;
-      const kept = chunks.table.location(entry);
-      if (kept.packIndex !== packIndex) addresses.set(`${kept.packIndex}:${kept.blockIndex}`, kept);
-    }
-  });
-  const { layout, workers } = pool;
-  for await (const block of scanBlocks({ layout, workers, chunks, context }, addresses.values())) {
-    if (block.damage === null && block.badChunks.length === 0) continue;
-    const pack = chunks.packs[block.packIndex]!.name;
-    throw new DbupError(
-      'POOL_DAMAGED',
-      `pack ${pack.slice(0, 12)} is damaged, and another pack that would be removed has good copies of its chunks`,
-      {
-        hint: 'Nothing was removed. Run `dbup verify --read-data`, then `dbup repair --from OTHER_POOL`.',
-        details: { pack },
-        ...(block.damage && { cause: block.damage }),
-      },
-    );
-  }
 }
 
 async function removeTemporaryFiles(pool: Pool): Promise<{ count: number; bytes: number }> {
@@ -116,67 +89,42 @@ async function removeTemporaryFiles(pool: Pool): Promise<{ count: number; bytes:
   return { count: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 
-async function rewritePacks(
-  grounds: GcGrounds,
-  plan: GcPlan,
-  packs: PackWriter,
-  leftDamaged: GcResult['leftDamaged'],
-  context: OperationContext,
-): Promise<void> {
+/** Writes what is needed of the packs chosen to new ones, and then removes them. */
+async function rewritePacks(grounds: GcGrounds, plan: GcPlan, context: OperationContext): Promise<Rewriting> {
   const { pool, chunks, reach } = grounds;
   const { fs, layout, workers } = pool;
+  const packs = new PackWriter(fs, layout, PACK_TARGET_BYTES);
   const rewriter = new PackRewriter({ fs, layout, workers, chunks, packs, level: DEFAULT_LEVEL, context });
-  const isLiveHere = (packIndex: number, blockIndex: number, chunk: number, offsetBytes: number): boolean => {
-    const entry = chunks.table.find(chunks.packs[packIndex]!.footer.chunkIds, chunk * 32);
-    if (!reach.has(entry)) return false;
-    const place = chunks.table.location(entry);
-    return (
-      place.packIndex === packIndex && place.blockIndex === blockIndex && place.offsetBytes === offsetBytes
-    );
-  };
+  const leftDamaged: GcResult['leftDamaged'] = [];
   const names = new Set(plan.packs.rewrite.map(({ name }) => name));
   const task = 'rewriting packs';
   const totalBytes = plan.packs.rewrite.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBytes = 0;
   context.report({ type: 'start', task, subject: `${names.size} packs`, totalBytes });
-  for (let packIndex = 0; packIndex < chunks.packs.length; packIndex++) {
-    const { name, sizeBytes } = chunks.packs[packIndex]!;
-    if (!names.has(name)) continue;
-    const damage = await rewriter.copyFrom(packIndex, isLiveHere);
-    if (damage) leftDamaged.push({ name, message: damage.message });
-    doneBytes += sizeBytes;
-    context.report({ type: 'bytes', task, doneBytes, totalBytes });
-  }
-  await rewriter.finish();
-  context.report({ type: 'end', task });
-}
-
-/** rsync takes no lock: a snapshot it has just brought may need what the plan calls garbage. */
-async function assertNoNewSnapshots({ pool, snapshotIds }: GcGrounds): Promise<void> {
-  const names = await listNames(pool.fs, pool.layout.snapshotsDirectory);
-  if (names.every((name) => snapshotIds.has(name))) return;
-  throw new DbupError('INPUT_CHANGED', 'snapshots have arrived in the pool while gc was running', {
-    hint: 'At most packs that nothing needed before were removed: repeat the sync, and run `dbup gc` when it has ended.',
-  });
-}
-
-function namesOf(packs: readonly PackUse[]): string[] {
-  return packs.map(({ name }) => name);
-}
-
-async function removePacks(pool: Pool, names: readonly string[], context: OperationContext): Promise<void> {
-  if (names.length === 0) return;
-  for (const name of names) {
-    throwIfInterrupted(context.signal);
-    await unlinkIfThere(pool, pool.layout.packPath(name));
-  }
-  await pool.fs.syncDirectory(pool.layout.packsDirectory);
-}
-
-async function unlinkIfThere(pool: Pool, path: string): Promise<void> {
+  const choose = chooseNeeded(chunks, (entry) => reach.has(entry));
   try {
-    await pool.fs.unlink(path);
+    for (let packIndex = 0; packIndex < chunks.packs.length; packIndex++) {
+      const { name, sizeBytes } = chunks.packs[packIndex]!;
+      if (!names.has(name)) continue;
+      const [damaged] = await rewriter.copyFrom(packIndex, choose);
+      if (damaged) leftDamaged.push({ name, message: damaged.error.message });
+      doneBytes += sizeBytes;
+      context.report({ type: 'bytes', task, doneBytes, totalBytes });
+    }
+    await rewriter.finish();
   } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
+    await packs.abort();
+    throw error;
   }
+  context.report({ type: 'end', task });
+  await assertNoNewSnapshots(grounds);
+  // A new pack may be the very same file as the one it was made from.
+  const written = new Set(packs.written.map(({ name }) => name));
+  for (const { name } of leftDamaged) names.delete(name);
+  const going = new Set([...names].filter((name) => !written.has(name)));
+  if (going.size > 0) {
+    await assertNothingLost(grounds, (entry) => reach.has(entry), { going, written }, context);
+    await removePacks(pool, [...going], context);
+  }
+  return { written: packs.written, gone: [...names], deltasReleased: 0, leftDamaged };
 }

@@ -1,15 +1,25 @@
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import { type BlockKind, basesOfBlock, sketchesOfBlock } from '../format/pack.js';
-import { xxh64 as xxh64Of } from '../hash/xxh64.js';
-import { type FileSystem, readFully } from '../store/file-system.js';
-import { type BlockToWrite, type PackWriter, shortName } from '../store/pack-file.js';
+import { BLOCK_CODEC } from '../format/block-entry.js';
+import type { FileSystem } from '../store/file-system.js';
+import { type PackWriter, shortName } from '../store/pack-file.js';
 import type { PoolLayout } from '../store/pool-layout.js';
-import { type BlockAddress, type ScannedBlock, scanBlocks } from './block-scan.js';
+import { BlockCache } from './block-cache.js';
+import { blockChunkIds, type ScannedBlock, scanBlocks } from './block-scan.js';
+import { blockTargetBytes } from './block-target.js';
 import type { BlockWorkers } from './block-workers.js';
-import type { ChunkCatalog } from './chunk-catalog.js';
-import { BLOCK_TARGET_BYTES } from './chunk-ingest.js';
+import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
+import { DeltaRecoder } from './delta-recoder.js';
 import { loneRegion, type SharedRegion } from './shared-arena.js';
+import {
+  blockEntry,
+  type ChunkLists,
+  chosenBytes,
+  chunkListsOf,
+  copyChosen,
+  joinChunkLists,
+  readStoredBlock,
+} from './stored-block.js';
 
 /** Which chunk of which block moves; `chunk` counts through the pack. */
 export type ChunkChoice = (
@@ -22,8 +32,13 @@ export type ChunkChoice = (
 interface Gathering {
   region: SharedRegion;
   fillBytes: number;
-  chunkIds: Uint8Array[];
-  chunkBytes: number[];
+  lists: ChunkLists[];
+}
+
+/** Damage met in a block that was to be copied. */
+export interface DamagedBlock {
+  address: BlockAddress;
+  error: DbupError;
 }
 
 export interface RewriterParts {
@@ -38,53 +53,45 @@ export interface RewriterParts {
 }
 
 /**
- * Copies chosen chunks of packs into new packs. A block whose chunks all move is copied as it is stored; of
- * others the chosen chunks are gathered into new blocks. Every chunk is compared with its id before it is
- * written: the old copy may go when `finish` has resolved.
+ * Copies chosen chunks of packs into new packs. A block whose chunks all move is copied as it is stored, a delta block
+ * with its bases and its depth. Of a plain block the chosen chunks are gathered into new blocks; of a delta block
+ * they are coded anew against the same bases, or gathered too where that is no longer smaller. So no copy of a chunk
+ * lies deeper than the one it was made from. Every chunk is compared with its id before it is written: the old copy may
+ * go when `finish` has resolved.
  */
 export class PackRewriter {
   readonly #parts: RewriterParts;
+  readonly #recoder: DeltaRecoder;
   readonly #gathering = new Map<number, Gathering>();
 
   constructor(parts: RewriterParts) {
     this.#parts = parts;
+    const { layout, chunks, workers, level } = parts;
+    this.#recoder = new DeltaRecoder(new BlockCache(layout, chunks, workers), chunks, workers, level);
   }
 
   /**
    * Copies the chosen chunks of one pack.
-   * @returns the first damage met, null when there is none; chunks that are damaged are left out
+   * @returns the damage met; chunks that are damaged are left out
    * @throws DbupError INTERRUPTED, or what writing throws
    */
-  async copyFrom(packIndex: number, choose: ChunkChoice): Promise<DbupError | null> {
+  async copyFrom(packIndex: number, choose: ChunkChoice): Promise<DamagedBlock[]> {
     const { chunks } = this.#parts;
-    const { footer } = chunks.packs[packIndex]!;
-    const wanted: { address: BlockAddress; chosen: boolean[] }[] = [];
-    footer.blocks.forEach(({ firstChunk, chunkCount }, blockIndex) => {
-      const chosen: boolean[] = [];
-      let offsetBytes = 0;
-      for (let i = 0; i < chunkCount; i++) {
-        chosen.push(choose(packIndex, blockIndex, firstChunk + i, offsetBytes));
-        offsetBytes += footer.chunkBytes[firstChunk + i]!;
-      }
-      if (chosen.includes(true)) wanted.push({ address: { packIndex, blockIndex }, chosen });
-    });
-    let damage: DbupError | null = null;
+    const wanted = chosenBlocks(chunks, packIndex, choose);
+    const damaged: DamagedBlock[] = [];
     let at = 0;
     const addresses = wanted.map(({ address }) => address);
     for await (const block of scanBlocks(this.#parts, addresses)) {
-      const { chosen } = wanted[at++]!;
-      if (block.damage) {
-        damage ??= block.damage;
-        continue;
-      }
-      for (const bad of block.badChunks) {
-        if (chosen[bad]) damage ??= this.#damagedChunk(block, bad);
-        chosen[bad] = false;
-      }
-      if (chosen.includes(false)) await this.#gather(block, chosen);
-      else await this.#copyWhole(block);
+      const { address, chosen } = wanted[at++]!;
+      const error = block.damage ?? firstBadChunk(chunks, block, chosen);
+      if (error) damaged.push({ address, error });
+      if (block.damage) continue;
+      for (const bad of block.badChunks) chosen[bad] = false;
+      if (!chosen.includes(true)) continue;
+      if (!chosen.includes(false)) await this.#parts.packs.add(await readStoredBlock(this.#parts, address));
+      else if (!(await this.#recodeDelta(block, chosen))) await this.#gather(block, chosen);
     }
-    return damage;
+    return damaged;
   }
 
   /** Writes out what is still gathered; when it resolves everything copied is durable. */
@@ -93,95 +100,87 @@ export class PackRewriter {
     await this.#parts.packs.finishPack();
   }
 
-  /** The block was just decoded from the same file; reading its stored bytes again costs less than handing them over. */
-  async #copyWhole({ packIndex, blockIndex }: ScannedBlock): Promise<void> {
-    const { fs, layout, chunks, packs } = this.#parts;
-    const { name, footer } = chunks.packs[packIndex]!;
-    const entry = footer.blocks[blockIndex]!;
-    const { offsetBytes, storedBytes, plainBytes, codec, kind, xxh64, depth, firstChunk, chunkCount } = entry;
-    const stored = new Uint8Array(storedBytes);
-    const file = await fs.openRead(layout.packPath(name));
-    try {
-      await readFully(file, stored, offsetBytes);
-    } finally {
-      await file.close();
-    }
-    if (xxh64Of(stored) !== xxh64) {
-      throw new DbupError('POOL_DAMAGED', `pack ${shortName(name)} reads differently each time`, {
-        hint: 'Nothing was removed. Check the disk.',
-        details: { pack: name, blockOffsetBytes: offsetBytes },
-      });
-    }
-    const sketches = sketchesOfBlock(footer, entry);
-    const block: BlockToWrite = {
-      ...{ stored, plainBytes, codec, kind, xxh64, depth },
-      ...{ chunkIds: [], chunkBytes: [], baseIds: basesOfBlock(footer, entry) },
-      ...(sketches && { sketches }),
-    };
-    for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
-      block.chunkIds.push(this.#chunkId(packIndex, chunk));
-      block.chunkBytes.push(footer.chunkBytes[chunk]!);
-    }
-    await packs.add(block);
+  /** @returns false when the chunks are better stored plain */
+  async #recodeDelta(block: ScannedBlock, chosen: readonly boolean[]): Promise<boolean> {
+    const { chunks, packs } = this.#parts;
+    const { codec, kind } = blockEntry(chunks, block);
+    if (codec !== BLOCK_CODEC.delta) return false;
+    const plainBytes = chosenBytes(chunks, block, chosen);
+    const region = loneRegion(plainBytes);
+    copyChosen(chunks, block, chosen, region.bytes, 0);
+    const form = await this.#recoder.recode(block, region, plainBytes);
+    if (form.codec !== BLOCK_CODEC.delta) return false;
+    await packs.add({ ...form, kind, plainBytes, ...chunkListsOf(chunks, block, chosen) });
+    return true;
   }
 
-  async #gather({ packIndex, blockIndex, plain }: ScannedBlock, chosen: readonly boolean[]): Promise<void> {
-    const { footer } = this.#parts.chunks.packs[packIndex]!;
-    const { firstChunk, kind } = footer.blocks[blockIndex]!;
-    let offsetBytes = 0;
-    for (let i = 0; i < chosen.length; i++) {
-      const sizeBytes = footer.chunkBytes[firstChunk + i]!;
-      if (chosen[i]) {
-        const bytes = plain.subarray(offsetBytes, offsetBytes + sizeBytes);
-        await this.#addChunk(kind, this.#chunkId(packIndex, firstChunk + i), bytes);
-      }
-      offsetBytes += sizeBytes;
-    }
-  }
-
-  async #addChunk(kind: number, id: Uint8Array, bytes: Uint8Array): Promise<void> {
-    let block = this.#gathering.get(kind);
-    if (block && block.fillBytes + bytes.length > block.region.bytes.length) {
+  async #gather(block: ScannedBlock, chosen: readonly boolean[]): Promise<void> {
+    const { chunks, level } = this.#parts;
+    const { kind } = blockEntry(chunks, block);
+    const plainBytes = chosenBytes(chunks, block, chosen);
+    let gathering = this.#gathering.get(kind);
+    if (gathering && gathering.fillBytes + plainBytes > gathering.region.bytes.length) {
       await this.#seal(kind);
-      block = undefined;
+      gathering = undefined;
     }
-    if (!block) {
-      const region = loneRegion(Math.max(BLOCK_TARGET_BYTES, bytes.length));
-      block = { region, fillBytes: 0, chunkIds: [], chunkBytes: [] };
-      this.#gathering.set(kind, block);
+    if (!gathering) {
+      const region = loneRegion(Math.max(blockTargetBytes(level), plainBytes));
+      gathering = { region, fillBytes: 0, lists: [] };
+      this.#gathering.set(kind, gathering);
     }
-    block.region.bytes.set(bytes, block.fillBytes);
-    block.fillBytes += bytes.length;
-    block.chunkIds.push(id);
-    block.chunkBytes.push(bytes.length);
+    gathering.fillBytes += copyChosen(chunks, block, chosen, gathering.region.bytes, gathering.fillBytes);
+    gathering.lists.push(chunkListsOf(chunks, block, chosen));
   }
 
   async #seal(kind: number): Promise<void> {
     const { workers, packs, level } = this.#parts;
-    const block = this.#gathering.get(kind)!;
+    const { region, fillBytes: plainBytes, lists } = this.#gathering.get(kind)!;
     this.#gathering.delete(kind);
-    const { region, fillBytes: plainBytes, chunkIds, chunkBytes } = block;
     const compressed = await workers.compress(region, plainBytes, level);
-    const chunkLists = { chunkIds, chunkBytes, depth: 0, baseIds: [] };
-    await packs.add({ ...compressed, kind: kind as BlockKind, plainBytes, ...chunkLists });
+    await packs.add({
+      ...compressed,
+      ...{ kind, plainBytes, depth: 0, baseIds: [] },
+      ...joinChunkLists(lists),
+    });
   }
+}
 
-  #damagedChunk({ packIndex, blockIndex }: ScannedBlock, number: number): DbupError {
-    const { name, footer } = this.#parts.chunks.packs[packIndex]!;
-    const id = this.#chunkId(packIndex, footer.blocks[blockIndex]!.firstChunk + number);
-    const hex = Buffer.from(id).toString('hex');
-    return new DbupError(
-      'POOL_DAMAGED',
-      `pack ${shortName(name)}: chunk ${shortName(hex)} is not what its id says`,
-      {
-        hint: 'Run `dbup verify --read-data`, then `dbup repair --from OTHER_POOL`.',
-        details: { pack: name, chunk: hex },
-      },
-    );
-  }
+/** The blocks of a pack of which some chunk is chosen, each chunk's choice in order. */
+export function chosenBlocks(
+  { packs }: ChunkCatalog,
+  packIndex: number,
+  choose: ChunkChoice,
+): { address: BlockAddress; chosen: boolean[] }[] {
+  const { footer } = packs[packIndex]!;
+  const wanted: { address: BlockAddress; chosen: boolean[] }[] = [];
+  footer.blocks.forEach(({ firstChunk, chunkCount }, blockIndex) => {
+    const chosen: boolean[] = [];
+    let offsetBytes = 0;
+    for (let i = 0; i < chunkCount; i++) {
+      chosen.push(choose(packIndex, blockIndex, firstChunk + i, offsetBytes));
+      offsetBytes += footer.chunkBytes[firstChunk + i]!;
+    }
+    if (chosen.includes(true)) wanted.push({ address: { packIndex, blockIndex }, chosen });
+  });
+  return wanted;
+}
 
-  #chunkId(packIndex: number, chunk: number): Uint8Array {
-    const { chunkIds } = this.#parts.chunks.packs[packIndex]!.footer;
-    return new Uint8Array(chunkIds.subarray(chunk * 32, chunk * 32 + 32));
-  }
+/** An error for the first chosen chunk of a block that is not what its id says; null when there is none. */
+export function firstBadChunk(
+  chunks: ChunkCatalog,
+  block: ScannedBlock,
+  chosen: readonly boolean[],
+): DbupError | null {
+  const bad = block.badChunks.find((number) => chosen[number]);
+  if (bad === undefined) return null;
+  const { name } = chunks.packs[block.packIndex]!;
+  const chunk = blockChunkIds(chunks, block)[bad]!;
+  return new DbupError(
+    'POOL_DAMAGED',
+    `pack ${shortName(name)}: chunk ${shortName(chunk)} is not what its id says`,
+    {
+      hint: 'Run `dbup verify --read-data`, then `dbup repair --from OTHER_POOL`.',
+      details: { pack: name, chunk },
+    },
+  );
 }

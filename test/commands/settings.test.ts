@@ -95,7 +95,7 @@ describe('precedence', () => {
 
 describe('what cannot be', () => {
   const cases: [parts: Parameters<typeof settle>[0], said: RegExp][] = [
-    [{ env: { DBUP_LEVEL: '99' } }, /^DBUP_LEVEL is "99", but must be a whole number from 1 to 19$/],
+    [{ env: { DBUP_LEVEL: '99' } }, /^DBUP_LEVEL is "99", but must be a whole number from 1 to 19, or max$/],
     [{ env: { DBUP_PROGRESS: 'x' } }, /^DBUP_PROGRESS is "x"/],
     [{ env: { DBUP_QUIET: 'perhaps' } }, /^DBUP_QUIET is "perhaps", but must be true or false$/],
     [{ flags: { threads: '0' } }, /^--threads is "0"/],
