@@ -1,0 +1,74 @@
+import type { DeflateEncoder } from '../deflate-encoder.js';
+import { createKernelEncoder, type EncoderKernel } from '../kernel-encoder.js';
+import { KLAUSPOST_FLATE_WASM_BASE64 } from './kernels/klauspost-flate-wasm.generated.js';
+
+/**
+ * As the original counts them. Its default, -1, is 5; that of Go's `compress/flate` from Go 1.27 on, which is the same
+ * code otherwise, is 6.
+ */
+export type KlauspostLevel = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
+/**
+ * The releases of github.com/klauspost/compress that changed what its package flate makes, by which outputs are named:
+ * each stands for itself and the releases up to the next. Go 1.27 is `1.18.2`. What `1.20.3` changed shows with a
+ * dictionary only.
+ */
+export const KLAUSPOST_VARIANTS = [
+  '1.14.0',
+  '1.14.2',
+  '1.14.3',
+  '1.15.0',
+  '1.15.10',
+  '1.15.11',
+  '1.15.15',
+  '1.18.1',
+  '1.18.2',
+  '1.20.3',
+] as const;
+
+export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
+
+/** Which encoder it is. */
+export interface KlauspostParameters {
+  readonly level: KlauspostLevel;
+  readonly variant: KlauspostVariant;
+}
+
+/** Every variant changed something for every level, but for these. The first releases' levels 3 and 7 to 9 are left out. */
+const UNCHANGED: Readonly<Record<KlauspostLevel, readonly KlauspostVariant[]>> = {
+  1: ['1.15.10', '1.15.15', '1.20.3'],
+  2: ['1.15.10', '1.15.15', '1.20.3'],
+  3: ['1.14.0', '1.14.2', '1.15.10', '1.15.15', '1.20.3'],
+  4: ['1.15.10', '1.15.11', '1.15.15', '1.20.3'],
+  5: ['1.15.11', '1.15.15', '1.20.3'],
+  6: ['1.15.11', '1.15.15', '1.20.3'],
+  7: ['1.14.0', '1.15.0', '1.15.10', '1.15.11'],
+  8: ['1.14.0', '1.15.0', '1.15.10', '1.15.11'],
+  9: ['1.14.0', '1.15.0', '1.15.10', '1.15.11'],
+};
+
+/** The variants whose output at this level differs from each other's, the newest first. */
+export function klauspostVariants(level: KlauspostLevel): KlauspostVariant[] {
+  return KLAUSPOST_VARIANTS.filter((variant) => !UNCHANGED[level].includes(variant)).reverse();
+}
+
+interface KlauspostKernel extends EncoderKernel {
+  configure(level: number, generation: number): void;
+}
+
+let compiledModule: WebAssembly.Module | undefined;
+
+/**
+ * The encoder of package flate of github.com/klauspost/compress, with 2.5 MiB of memory of its own.
+ *
+ * @throws RangeError when this level of that variant is not one of {@link klauspostVariants}
+ */
+export function createKlauspostEncoder({ level, variant }: KlauspostParameters): DeflateEncoder {
+  if (!klauspostVariants(level).includes(variant)) {
+    throw new RangeError(`klauspost level ${level} has no variant ${variant}`);
+  }
+  compiledModule ??= new WebAssembly.Module(Buffer.from(KLAUSPOST_FLATE_WASM_BASE64, 'base64'));
+  const kernel = new WebAssembly.Instance(compiledModule, { env: {} }).exports as unknown as KlauspostKernel;
+  kernel.configure(level, KLAUSPOST_VARIANTS.indexOf(variant));
+  return createKernelEncoder(kernel);
+}
