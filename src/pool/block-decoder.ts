@@ -87,6 +87,7 @@ export class BlockDecoder {
     const ahead: BlockLease[] = [];
     let next = 0;
     let heldBytes = 0;
+    let copies: CopiedBases | null = null;
     try {
       for (const block of blocks) {
         while (next < blocks.length && mayBegin(blocks[next]!, ahead.length))
@@ -98,9 +99,10 @@ export class BlockDecoder {
         );
         ahead.shift();
         const isHeld = heldBytes + lease.region.bytes.length <= this.#heldBytes;
-        const kept = isHeld ? pieces : copyShared(pieces);
+        if (!isHeld) copies ??= new CopiedBases(blocks);
+        const copied = isHeld ? null : copies;
         block.bases.forEach(({ number }, i) => {
-          bases[number] = kept[i]!;
+          bases[number] = copied?.add(pieces[i]!) ?? pieces[i]!;
         });
         if (isHeld) {
           held.push(lease);
@@ -158,16 +160,22 @@ function mayBegin({ depth }: BaseBlock, begun: number): boolean {
   return begun === 0 || (depth === 0 && begun < BASE_BLOCKS_AHEAD);
 }
 
-/** Copies in one shared memory of their own. */
-function copyShared(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const buffer = new SharedArrayBuffer(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  return pieces.map((piece) => {
-    const copy = new Uint8Array(buffer, at, piece.length);
+/** Copies of bases in one shared memory, which has room for all of a delta block: at most `LIMITS.deltaBaseBytes`. */
+class CopiedBases {
+  readonly #bytes: Uint8Array;
+  #fillBytes = 0;
+
+  constructor(blocks: readonly BaseBlock[]) {
+    const sizes = blocks.flatMap(({ bases }) => bases.map(({ sizeBytes }) => sizeBytes));
+    this.#bytes = new Uint8Array(new SharedArrayBuffer(sizes.reduce((sum, size) => sum + size, 0)));
+  }
+
+  add(piece: Uint8Array): Uint8Array {
+    const copy = this.#bytes.subarray(this.#fillBytes, this.#fillBytes + piece.length);
     copy.set(piece);
-    at += piece.length;
+    this.#fillBytes += piece.length;
     return copy;
-  });
+  }
 }
 
 /** The stored bytes have their checksum and do not decode: they, or the base, are not what was written. */

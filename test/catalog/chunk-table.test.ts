@@ -53,4 +53,29 @@ describe('a chunk table', () => {
     expect(table.packIndex(table.find(idOf(5, false)))).toBe(PENDING_PACK);
     expect(table.sizeBytes(table.find(bytes, 13))).toBe(9);
   });
+
+  it('takes the blocks of one depth from a pack, and keeps the copy that came first', () => {
+    const ids = [0, 1, 2, 3].map((value) => idOf(value, true));
+    const words = Uint32Array.from({ length: 32 }, (_, i) => Buffer.concat(ids).readUInt32LE(i * 4));
+    const blocks = [
+      { firstChunk: 0, chunkCount: 2, depth: 2 },
+      { firstChunk: 2, chunkCount: 2, depth: 0 },
+    ];
+    const table = new ChunkTable();
+    table.addPack(7, words, Uint32Array.of(10, 20, 30, 40), blocks, 0);
+    expect(ids.map((id) => table.find(id) >= 0)).toEqual([false, false, true, true]);
+    // The same chunks in another pack, the other way round.
+    table.addPack(8, words, Uint32Array.of(10, 20, 30, 40), [{ firstChunk: 0, chunkCount: 4, depth: 1 }], 1);
+    table.addPack(7, words, Uint32Array.of(10, 20, 30, 40), blocks, 2);
+    const places = ids.map((id) => table.location(table.find(id)));
+    expect(
+      places.map(({ packIndex, blockIndex, offsetBytes }) => [packIndex, blockIndex, offsetBytes]),
+    ).toEqual([
+      [8, 0, 0],
+      [8, 0, 10],
+      [7, 1, 0],
+      [7, 1, 30],
+    ]);
+    expect(table.count).toBe(4);
+  });
 });
