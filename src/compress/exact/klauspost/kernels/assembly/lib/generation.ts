@@ -12,11 +12,13 @@ export const BEFORE_SKIPPED_START: i32 = 3;
 export const BEFORE_FIVE_BYTE_HASH: i32 = 4;
 /** From 1.15.15 levels 7 to 9 do the same as 5 and 6, and level 9 weighs matches otherwise. */
 export const BEFORE_LAZY_SKIPPED_START: i32 = 5;
+/** From 1.18.0 level 4 measures one of two matches at the wrong place, so it often takes the worse. */
+export const BEFORE_WRONG_PLACE: i32 = 6;
 /** From 1.18.1 a header leaves out what is unused at its end; in 1.18.1 it forgets the end of block. */
-export const BEFORE_TRIMMED_HEADER: i32 = 6;
-export const BEFORE_SOUND_HEADER: i32 = 7;
+export const BEFORE_TRIMMED_HEADER: i32 = 7;
+export const BEFORE_SOUND_HEADER: i32 = 8;
 /** From 1.20.3 levels 7 to 9 do not count a dictionary among the bytes of the first block. */
-export const BEFORE_DICTIONARY_APART: i32 = 8;
+export const BEFORE_DICTIONARY_APART: i32 = 9;
 
 export let generation: i32 = 0;
 

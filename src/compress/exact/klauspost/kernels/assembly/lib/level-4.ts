@@ -3,6 +3,7 @@ import {
   appendBlock, base, emitMatch, emitRest, historyEnd, load4, load8, MARGIN, nextAt, REACH, setMatch,
   wholeMatch,
 } from './fast-history';
+import { BEFORE_WRONG_PLACE, generation } from './generation';
 import { hash4, hash7 } from './hashes';
 import { TABLES } from './layout';
 
@@ -81,8 +82,8 @@ function chooseShort(at: i32, short: i32, following: u64, next: i32, end: i32): 
   const length = wholeMatch(at, short, end);
   const long = load<i32>(hash7(following, 2), LONG) - base;
   if (next - long < REACH && load4(long) == <u32>following) {
-    const other = wholeMatch(next, long, end);
-    if (other > length) return setMatch(next, long, other, next);
+    const measured = generation > BEFORE_WRONG_PLACE ? next - long : long;
+    if (wholeMatch(next, measured, end) > length) return setMatch(next, long, wholeMatch(next, long, end), next);
   }
   setMatch(at, short, length, next);
 }
