@@ -9,8 +9,8 @@
 //   createEncoder(id)    dbup's encoder, from dist/ (a DeflateEncoder)
 //   compress(batch)      the original's raw deflate streams of cases { variant, plain, dictionary, steps }
 //   fileCommand(id, path)  optional: [program, arguments] that writes a file's stream to standard output
-// Prints the seed of every case that differs and exits with 1; `--only SEED` runs that case alone. A case whose stream
-// the original itself makes otherwise when the same bytes come in one write is told apart: see "unsteady" below.
+// Prints the seed of every case that differs and exits with 1; `--only SEED` runs that case alone. Told apart are
+// cases in which the original is unsteady: given the same bytes in one write it makes another stream, which is ours.
 import { parseArgs } from 'node:util';
 import {
   createRandom,
@@ -140,6 +140,7 @@ for (let i = 0; i < count; i++) {
 }
 console.log([...perVariant].map(([variant, cases]) => `${variant}: ${cases}`).join(', '));
 console.log(
-  `${totals.cases} cases, ${(totals.plainBytes / 1e6).toFixed(0)} MB, ${totals.different} different`,
+  `${totals.cases} cases, ${(totals.plainBytes / 1e6).toFixed(0)} MB, ${totals.different} different, ` +
+    `${totals.unsteady} whose original depends on write sizes`,
 );
 process.exitCode = totals.different > 0 ? 1 : 0;
