@@ -59,6 +59,7 @@ export class ChunkTable {
   /**
    * Adds every chunk of a pack's blocks of one depth. `idWords` is the footer's id section as 32-bit words. Of several
    * copies of a chunk the first one added counts: packs are to be added depth by depth.
+   * @param isWanted tells by its number whether a block of that depth is added
    */
   addPack(
     packIndex: number,
@@ -66,10 +67,11 @@ export class ChunkTable {
     chunkBytes: Uint32Array,
     blocks: readonly { firstChunk: number; chunkCount: number; depth: number }[],
     depth: number,
+    isWanted: (blockIndex: number) => boolean = () => true,
   ): void {
     for (let blockIndex = 0; blockIndex < blocks.length; blockIndex++) {
       const block = blocks[blockIndex]!;
-      if (block.depth !== depth) continue;
+      if (block.depth !== depth || !isWanted(blockIndex)) continue;
       const { firstChunk, chunkCount } = block;
       let offsetBytes = 0;
       for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {

@@ -1,6 +1,8 @@
 import type { Catalog, PackRecord, UnusableFile } from '../catalog/catalog.js';
 import { type ChunkLocation, ChunkTable, PENDING_PACK } from '../catalog/chunk-table.js';
 import { LIMITS } from '../core/limits.js';
+import type { BlockEntry } from '../format/block-entry.js';
+import type { PackFooter } from '../format/pack.js';
 
 /** Every chunk of the pool and where it lies. */
 export interface ChunkCatalog {
@@ -19,45 +21,87 @@ export interface BlockAddress {
 /**
  * Reads the footers of all packs into one table.
  * @param lastResort names of packs of which a chunk is used only when no other pack holds it
+ * @param onlyWhole for writers: leave out what lacks something it leans on, so that it is stored again; readers want it
+ * listed, to name what is missing
  */
 export async function openChunkCatalog(
   catalog: Catalog,
   lastResort: ReadonlySet<string> = new Set(),
+  { onlyWhole = false } = {},
 ): Promise<ChunkCatalog> {
   const { records, unusable } = await catalog.packs();
-  return buildChunkCatalog(records, unusable, lastResort);
+  return buildChunkCatalog(records, unusable, lastResort, { onlyWhole });
 }
 
 /**
  * Puts the chunks of packs into one table; `records` is sorted in place. Of several copies the one in the block of
  * least depth is used, so that whatever delta block leans on the chunk was given a greater one; among those, that of the
- * pack whose name sorts first.
+ * pack whose name sorts first. A delta block that lacks a base is no copy while there is another: gc leaves such
+ * blocks behind where nothing needed them, and a copy of a pool that was cut off has them.
  */
 export function buildChunkCatalog(
   records: PackRecord[],
   unusable: UnusableFile[],
   lastResort: ReadonlySet<string> = new Set(),
+  { onlyWhole = false } = {},
 ): ChunkCatalog {
   // The same order everywhere: which copy of a twice-stored chunk is used must not depend on the file system.
   const byName = records.sort((a, b) => (a.name < b.name ? -1 : 1));
   const preferred = byName.filter(({ name }) => !lastResort.has(name));
   const packs = [...preferred, ...byName.filter(({ name }) => lastResort.has(name))];
   const table = new ChunkTable(packs.reduce((sum, { footer }) => sum + footer.chunkCount, 0));
-  addPacks(table, packs, 0, preferred.length);
-  addPacks(table, packs, preferred.length, packs.length);
+  const filling = new TableFilling(table, packs);
+  filling.addWhole(0, preferred.length);
+  // What leans on a pack of the last resort is as good as that; from the start, to find it now.
+  if (preferred.length < packs.length) filling.addWhole(0, packs.length);
+  if (!onlyWhole) filling.addRest();
   return { table, packs, unusablePacks: unusable };
 }
 
-/** Adds the packs from `start` to `end`, the blocks of all of them depth by depth. */
-function addPacks(table: ChunkTable, packs: readonly PackRecord[], start: number, end: number): void {
-  const depths = packs.map(({ footer }) => new Set(footer.blocks.map(({ depth }) => depth)));
-  for (let depth = 0; depth <= LIMITS.deltaDepth; depth++) {
-    for (let packIndex = start; packIndex < end; packIndex++) {
-      if (!depths[packIndex]!.has(depth)) continue;
-      const { chunkIds, chunkBytes, blocks } = packs[packIndex]!.footer;
-      const words = new Uint32Array(chunkIds.buffer, chunkIds.byteOffset, chunkIds.byteLength / 4);
-      table.addPack(packIndex, words, chunkBytes, blocks, depth);
+/** Fills a chunk table block by block, what others lean on first. */
+class TableFilling {
+  readonly #table: ChunkTable;
+  readonly #packs: readonly PackRecord[];
+  readonly #depths: ReadonlySet<number>[];
+
+  constructor(table: ChunkTable, packs: readonly PackRecord[]) {
+    this.#table = table;
+    this.#packs = packs;
+    this.#depths = packs.map(({ footer }) => new Set(footer.blocks.map(({ depth }) => depth)));
+  }
+
+  /** Adds the packs from `start` to `end` depth by depth, but for blocks that lack a base. */
+  addWhole(start: number, end: number): void {
+    this.#add(start, end, (footer, blockIndex) => this.#isWhole(footer, footer.blocks[blockIndex]!));
+  }
+
+  /** Adds what was left out: a chunk that no other block holds is found there, and what it lacks can be named. */
+  addRest(): void {
+    this.#add(0, this.#packs.length, (footer) => footer.baseIds.length > 0);
+  }
+
+  #add(start: number, end: number, isWanted: (footer: PackFooter, blockIndex: number) => boolean): void {
+    for (let depth = 0; depth <= LIMITS.deltaDepth; depth++) {
+      for (let packIndex = start; packIndex < end; packIndex++) {
+        if (!this.#depths[packIndex]!.has(depth)) continue;
+        const { footer } = this.#packs[packIndex]!;
+        const { chunkIds, chunkBytes, blocks } = footer;
+        const words = new Uint32Array(chunkIds.buffer, chunkIds.byteOffset, chunkIds.byteLength / 4);
+        this.#table.addPack(packIndex, words, chunkBytes, blocks, depth, (blockIndex) =>
+          isWanted(footer, blockIndex),
+        );
+      }
     }
+  }
+
+  #isWhole({ baseIds }: PackFooter, { depth, firstBase, baseCount }: BlockEntry): boolean {
+    for (let base = firstBase; base < firstBase + baseCount; base++) {
+      const entry = this.#table.find(baseIds, base * 32);
+      if (entry < 0) return false;
+      const { packIndex, blockIndex } = this.#table.location(entry);
+      if (this.#packs[packIndex]!.footer.blocks[blockIndex]!.depth >= depth) return false;
+    }
+    return true;
   }
 }
 
