@@ -9,18 +9,31 @@ const MAX_WINDOW_LOG = 27;
 /** A zstd compressor with its own context and output buffer; one a thread, reused for every block. */
 export class ZstdCompressor {
   readonly #context = new CCtx();
+  readonly #level: number;
   #output = new Uint8Array(0);
 
   constructor(level: number) {
+    this.#level = level;
     this.#context.setParameter(CParameter.compressionLevel, level);
   }
 
   /** One frame (RFC 8878) of `plain`. The result is a view of the compressor's buffer, valid until the next call. */
   compress(plain: Uint8Array): Uint8Array {
-    const bound = compressBound(plain.length);
-    if (this.#output.length < bound) this.#output = new Uint8Array(bound);
+    this.#makeRoom(plain.length);
     const length = this.#context.compress2(this.#output, plain);
     return this.#output.subarray(0, length);
+  }
+
+  /** As {@link compress}, with `dictionary` as the bytes that came before: raw content, whatever it begins with. */
+  compressUsing(dictionary: Uint8Array, plain: Uint8Array): Uint8Array {
+    this.#makeRoom(plain.length);
+    const length = this.#context.compressUsingDict(this.#output, plain, dictionary, this.#level);
+    return this.#output.subarray(0, length);
+  }
+
+  #makeRoom(plainBytes: number): void {
+    const bound = compressBound(plainBytes);
+    if (this.#output.length < bound) this.#output = new Uint8Array(bound);
   }
 }
 
@@ -39,5 +52,10 @@ export class ZstdDecompressor {
    */
   decompressInto(destination: Uint8Array, frame: Uint8Array): number {
     return this.#context.decompress(destination, frame);
+  }
+
+  /** As {@link decompressInto}, of a frame that was made with `dictionary`. */
+  decompressIntoUsing(dictionary: Uint8Array, destination: Uint8Array, frame: Uint8Array): number {
+    return this.#context.decompressUsingDict(destination, frame, dictionary);
   }
 }

@@ -1,0 +1,313 @@
+import { ZstdCompressor } from '../zstd.js';
+import {
+  DELTA_FORMS,
+  DELTA_STREAMS,
+  LONGEST_HEADER_BYTES,
+  LONGEST_NUMBER_BYTES,
+  writeNumber,
+} from './delta-format.js';
+import { ALIGNMENT_SLACK_BYTES, KernelMemory } from './kernel-memory.js';
+import { DELTA_ENCODE_WASM_BASE64 } from './kernels/delta-encode-wasm.generated.js';
+
+/** A payload, and the base pieces it needs, in their order. The payload is valid until the next call. */
+export interface EncodedDelta {
+  payload: Uint8Array;
+  usedPieces: number[];
+}
+
+/** Where the caller puts what is to be coded. */
+export interface DeltaBuffers {
+  base: Uint8Array;
+  plain: Uint8Array;
+}
+
+interface EncodeKernel {
+  search(
+    base: number,
+    baseBytes: number,
+    plain: number,
+    plainBytes: number,
+    table: number,
+    tableBits: number,
+    strideBytes: number,
+    ops: number,
+    opLimit: number,
+  ): number;
+  writeOps(ops: number, count: number, literals: number, copies: number, shifts: number, ends: number): void;
+  writeBytes(gaps: number, differences: number, literals: number, limit: number, ends: number): number;
+}
+
+/** The kernel's own static data lies below. */
+const RESERVED_BYTES = 64 * 1024;
+/** Six u32: where streams end. */
+const ENDS_AT = RESERVED_BYTES - 64;
+const OP_BYTES = 12;
+const OP_NUMBERS = 3;
+/** What `search` returns when it found more copies than there is room for. */
+const TOO_MANY = 0xffffffff;
+
+/** The streams are small beside the plain bytes, so that they can be coded well in little time. */
+const LEAST_STREAM_LEVEL = 9;
+/** From this level on, zstd with the base as its dictionary is tried where it may win; it takes most of the time. */
+const DICTIONARY_LEVEL = 9;
+const LEAST_DICTIONARY_LEVEL = 12;
+
+/** Base bytes are looked up at every fourth position, or at every eighth … when the table would be too large. */
+const LEAST_STRIDE_BYTES = 4;
+const MOST_TABLE_BITS = 21;
+const LEAST_TABLE_BITS = 10;
+
+/** A delta whose copies cover less of the plain bytes than this gains nothing worth its bases. */
+const LEAST_COPIED_SHARE = 1 / 16;
+
+let compiledModule: WebAssembly.Module | undefined;
+
+/** Codes plain bytes as copies from base bytes. One a thread, reused; the same input always gives the same payload. */
+export class DeltaEncoder {
+  readonly #memory: KernelMemory<EncodeKernel>;
+  readonly #compressor: ZstdCompressor;
+  readonly #dictionaryCompressor: ZstdCompressor | null;
+  #layout = layoutOf(0, 0);
+  #payload = new Uint8Array(0);
+
+  /** @param level zstd's, 1 to 22: how hard to try */
+  constructor(level: number) {
+    compiledModule ??= new WebAssembly.Module(Buffer.from(DELTA_ENCODE_WASM_BASE64, 'base64'));
+    this.#memory = new KernelMemory(compiledModule);
+    this.#compressor = new ZstdCompressor(Math.max(level, LEAST_STREAM_LEVEL));
+    this.#dictionaryCompressor =
+      level < DICTIONARY_LEVEL ? null : new ZstdCompressor(Math.max(level, LEAST_DICTIONARY_LEVEL));
+  }
+
+  /** Views of the encoder's memory for the next {@link encode}, to be filled by the caller; valid until the next call. */
+  buffers(baseBytes: number, plainBytes: number): DeltaBuffers {
+    this.#layout = layoutOf(baseBytes, plainBytes);
+    this.#memory.ensure(this.#layout.end);
+    return {
+      base: this.#memory.view(this.#layout.base, baseBytes),
+      plain: this.#memory.view(this.#layout.plain, plainBytes),
+    };
+  }
+
+  /** Calls {@link buffers} and fills both, out of shared memory much faster than `TypedArray.set` would. */
+  fill(pieces: readonly Uint8Array[], plain: Uint8Array): void {
+    this.buffers(
+      pieces.reduce((sum, { length }) => sum + length, 0),
+      plain.length,
+    );
+    let at = this.#layout.base;
+    for (const piece of pieces) {
+      this.#memory.copyIn(at, piece);
+      at += piece.length;
+    }
+    this.#memory.copyIn(this.#layout.plain, plain);
+  }
+
+  /**
+   * Codes the first `plainBytes` of the plain buffer against the pieces in the base buffer. The payload decodes
+   * together with the pieces listed in `usedPieces`, one after the other; it is smaller than the plain bytes.
+   *
+   * @param pieceBytes how long each base piece is, in order; together as much as {@link buffers} was told
+   * @returns null when the base is of little use. Whether the payload beats what zstd makes of the plain bytes alone is
+   *   for the caller to see.
+   */
+  encode(pieceBytes: Uint32Array, plainBytes: number): EncodedDelta | null {
+    const { base, baseBytes, plain, table, tableBits, strideBytes, ops, opLimit } = this.#layout;
+    if (
+      pieceBytes.reduce((sum, size) => sum + size, 0) !== baseBytes ||
+      plainBytes !== this.#layout.plainBytes
+    ) {
+      throw new RangeError('the buffers were laid out for other lengths');
+    }
+    const { kernel } = this.#memory;
+    const count =
+      kernel.search(base, baseBytes, plain, plainBytes, table, tableBits, strideBytes, ops, opLimit) >>> 0;
+    if (count === TOO_MANY) return null;
+    const found = this.#memory.numbers(ops, count * OP_NUMBERS);
+    if (copiedBytes(found) < plainBytes * LEAST_COPIED_SHARE) return null;
+    const streams = this.#writeStreams(found, pieceBytes);
+    if (streams === null) return null;
+    const tolerant = this.#pack(streams);
+    if (tolerant === null) return null;
+    return this.#tryDictionary(streams, tolerant, pieceBytes);
+  }
+
+  /** The six streams, views of kernel memory; null when there are more differences than plain bytes can pay for. */
+  #writeStreams(found: Uint32Array, pieceBytes: Uint32Array): DeltaStreams | null {
+    const { ops, opLimit, table, plainBytes } = this.#layout;
+    const count = found.length / OP_NUMBERS;
+    const differenceLimit = differenceLimitOf(plainBytes);
+    const numberRoom = opLimit * LONGEST_NUMBER_BYTES;
+    const gapRoom = gapRoomOf(plainBytes);
+    const starts = [0, numberRoom, numberRoom, numberRoom, gapRoom, differenceLimit * 4];
+    for (let i = 0, at = table; i < DELTA_STREAMS; i++) starts[i] = at += starts[i]!;
+    const [literalLengths, copyLengths, shifts, gaps, differences, literals] = starts as StreamNumbers;
+    const { kernel } = this.#memory;
+    if (!kernel.writeBytes(gaps, differences, literals, differenceLimit, ENDS_AT + 12)) return null;
+    const usedPieces = dropUnused(found, pieceBytes);
+    kernel.writeOps(ops, count, literalLengths, copyLengths, shifts, ENDS_AT);
+    const ends = this.#memory.numbers(ENDS_AT, DELTA_STREAMS);
+    const bytes = starts.map((start, i) => this.#memory.view(start, ends[i]! - start));
+    return bytes.reduce((sum, { length }) => sum + length, 0) > plainBytes ? null : { bytes, usedPieces };
+  }
+
+  #pack({ bytes, usedPieces }: DeltaStreams): PackedDelta | null {
+    const limit = this.#layout.plainBytes;
+    if (this.#payload.length < limit + LONGEST_HEADER_BYTES) {
+      this.#payload = new Uint8Array(limit + LONGEST_HEADER_BYTES);
+    }
+    // The header's length is known when all streams are coded: they are put behind the longest, and the header before.
+    const header = new Uint8Array(LONGEST_HEADER_BYTES);
+    header[0] = DELTA_FORMS.tolerantCopy;
+    let headerEnd = 1;
+    let end = LONGEST_HEADER_BYTES;
+    const storedBytes: number[] = [];
+    for (const stream of bytes) {
+      const frame = stream.length === 0 ? stream : this.#compressor.compress(stream);
+      const stored = frame.length < stream.length ? frame : stream;
+      if (end + stored.length > this.#payload.length) return null;
+      headerEnd = writeNumber(header, headerEnd, stream.length);
+      headerEnd = writeNumber(header, headerEnd, stored.length);
+      this.#payload.set(stored, end);
+      end += stored.length;
+      storedBytes.push(stored.length);
+    }
+    const begin = LONGEST_HEADER_BYTES - headerEnd;
+    this.#payload.set(header.subarray(0, headerEnd), begin);
+    if (end - begin >= limit) return null;
+    return { payload: this.#payload.subarray(begin, end), usedPieces, storedBytes };
+  }
+
+  /**
+   * In text lines are moved, added and taken out, with few bytes changed in place: then most of a payload is copy
+   * lengths and literals, and zstd's search, which weighs what each match costs, may do better.
+   */
+  #tryDictionary(streams: DeltaStreams, tolerant: PackedDelta, pieceBytes: Uint32Array): EncodedDelta {
+    const { payload, usedPieces, storedBytes } = tolerant;
+    const [, , , gaps, differences] = storedBytes as StreamNumbers;
+    if (this.#dictionaryCompressor === null || (gaps + differences) * 3 > payload.length) {
+      return { payload, usedPieces };
+    }
+    const { base, plain, plainBytes } = this.#layout;
+    const dictionary = joinPieces(this.#memory, base, pieceBytes, streams.usedPieces);
+    const frame = this.#dictionaryCompressor.compressUsing(dictionary, this.#memory.view(plain, plainBytes));
+    if (frame.length + 1 >= payload.length) return { payload, usedPieces };
+    this.#payload[0] = DELTA_FORMS.dictionary;
+    this.#payload.set(frame, 1);
+    return { payload: this.#payload.subarray(0, 1 + frame.length), usedPieces };
+  }
+}
+
+type StreamNumbers = [number, number, number, number, number, number];
+
+interface DeltaStreams {
+  bytes: Uint8Array[];
+  usedPieces: number[];
+}
+
+interface PackedDelta extends EncodedDelta {
+  storedBytes: number[];
+}
+
+/** Five bytes for a difference and its gap: more do not pay. */
+function differenceLimitOf(plainBytes: number): number {
+  return Math.floor(plainBytes / 5);
+}
+
+/** Gaps add up to less than the plain bytes, so that few take more than a byte. */
+function gapRoomOf(plainBytes: number): number {
+  return differenceLimitOf(plainBytes) + Math.ceil(plainBytes / 64) + LONGEST_NUMBER_BYTES;
+}
+
+function layoutOf(baseBytes: number, plainBytes: number) {
+  let strideBytes = LEAST_STRIDE_BYTES;
+  while (baseBytes / strideBytes > 2 ** MOST_TABLE_BITS) strideBytes *= 2;
+  const entries = Math.max(1, baseBytes / strideBytes);
+  const tableBits = Math.max(LEAST_TABLE_BITS, Math.ceil(Math.log2(entries)));
+  // A block of more copies than this would be made of lengths.
+  const opLimit = Math.floor(plainBytes / 16) + 16;
+  const plain = RESERVED_BYTES;
+  const base = aligned(plain + plainBytes + ALIGNMENT_SLACK_BYTES);
+  const ops = aligned(base + baseBytes + ALIGNMENT_SLACK_BYTES);
+  // The streams are written where the table was.
+  const table = aligned(ops + opLimit * OP_BYTES);
+  const streamRoom =
+    3 * opLimit * LONGEST_NUMBER_BYTES +
+    gapRoomOf(plainBytes) +
+    differenceLimitOf(plainBytes) * 4 +
+    plainBytes;
+  const end = table + Math.max(4 * 2 ** tableBits, streamRoom);
+  return { base, baseBytes, plain, plainBytes, table, tableBits, strideBytes, ops, opLimit, end };
+}
+
+function aligned(at: number): number {
+  return Math.ceil(at / 16) * 16;
+}
+
+function copiedBytes(ops: Uint32Array): number {
+  let sum = 0;
+  for (let i = 1; i < ops.length; i += OP_NUMBERS) sum += ops[i]!;
+  return sum;
+}
+
+/** Takes pieces that no copy touches out of the base, changing the ops' sources; returns the numbers of the others. */
+function dropUnused(ops: Uint32Array, pieceBytes: Uint32Array): number[] {
+  const starts = new Uint32Array(pieceBytes.length + 1);
+  for (let i = 0; i < pieceBytes.length; i++) starts[i + 1] = starts[i]! + pieceBytes[i]!;
+  const used = new Uint8Array(pieceBytes.length);
+  const first = new Uint32Array(ops.length / OP_NUMBERS);
+  for (let i = 0; i < first.length; i++) {
+    const source = ops[i * OP_NUMBERS + 2]!;
+    const end = source + ops[i * OP_NUMBERS + 1]!;
+    let piece = pieceAt(starts, source);
+    first[i] = piece;
+    while (starts[piece]! < end) used[piece++] = 1;
+  }
+  const droppedBefore = new Uint32Array(pieceBytes.length);
+  const numbers: number[] = [];
+  let dropped = 0;
+  for (let i = 0; i < used.length; i++) {
+    droppedBefore[i] = dropped;
+    if (used[i]) numbers.push(i);
+    else dropped += pieceBytes[i]!;
+  }
+  for (let i = 0; i < first.length; i++) ops[i * OP_NUMBERS + 2]! -= droppedBefore[first[i]!]!;
+  return numbers;
+}
+
+/** The last piece that begins at or before `at`. */
+function pieceAt(starts: Uint32Array, at: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= at) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function joinPieces(
+  memory: KernelMemory<EncodeKernel>,
+  base: number,
+  pieceBytes: Uint32Array,
+  used: readonly number[],
+): Uint8Array {
+  if (used.length === pieceBytes.length) {
+    return memory.view(
+      base,
+      pieceBytes.reduce((sum, size) => sum + size, 0),
+    );
+  }
+  const pieces: Uint8Array[] = [];
+  let at = base;
+  let next = 0;
+  for (let i = 0; i < pieceBytes.length; i++) {
+    if (used[next] === i) {
+      pieces.push(memory.view(at, pieceBytes[i]!));
+      next++;
+    }
+    at += pieceBytes[i]!;
+  }
+  return Buffer.concat(pieces);
+}
