@@ -2,6 +2,7 @@
 //
 //   node native-bench/deflate/write-vectors.mjs --encoder go
 //
+// An oracle may name fewer ids for this, goldenVariants, and more inputs, longerInputs.
 // Adds the vectors that are missing. One that exists never changes: if the original makes another stream now, it is
 // another encoder, wants other ids, and this fails.
 import { createHash } from 'node:crypto';
@@ -39,8 +40,13 @@ const FLUSHED = [
 ];
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
-const wanted = oracle.variants.flatMap((encoder) => [
-  ...[...SHORT, ...LONG].map(([kind, lengthBytes], seed) => ({ encoder, kind, seed, lengthBytes })),
+const wanted = (oracle.goldenVariants ?? oracle.variants).flatMap((encoder) => [
+  ...[...SHORT, ...LONG, ...(oracle.longerInputs ?? [])].map(([kind, lengthBytes], seed) => ({
+    encoder,
+    kind,
+    seed,
+    lengthBytes,
+  })),
   ...(oracle.features.flush ? FLUSHED : []).map(([kind, lengthBytes, flushAfter], seed) => ({
     encoder,
     kind,
