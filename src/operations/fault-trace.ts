@@ -4,9 +4,12 @@ import { DbupError } from '../core/errors.js';
 import type { StreamRef } from '../format/recipe.js';
 import type { Snapshot } from '../format/snapshot.js';
 import { decodeListNode, type ListNode } from '../format/stream-list.js';
+import type { BaseFault } from '../pool/base-plan.js';
 import { checkRecipeDepth, readRecipe } from '../pool/blob-source.js';
+import { BlockBases, NO_BASE } from '../pool/block-bases.js';
 import type { BlockCache } from '../pool/block-cache.js';
-import { type ChunkCatalog, locateChunk } from '../pool/chunk-catalog.js';
+import { blockChunkIds } from '../pool/block-scan.js';
+import type { BlockAddress, ChunkCatalog } from '../pool/chunk-catalog.js';
 import { streamsOf } from '../pool/reachability.js';
 
 /** Something wrong with chunks; images are found to be hit by it when their recipes lead to one of them. */
@@ -31,8 +34,8 @@ const SOUND = 2;
 const NOWHERE = { packIndex: 0, blockIndex: 0, offsetBytes: 0, sizeBytes: 0 };
 
 /**
- * Follows recipes to the faults they lead to. Each recipe and list node is read once, however many images share
- * it; chunks that are missing and recipes that cannot be read are found on the way.
+ * Follows recipes to the faults they lead to, also through the bases of delta blocks. Each recipe and list node is
+ * read once, however many images share it; chunks that are missing and recipes that cannot be read are found on the way.
  */
 export class FaultTrace {
   readonly #cache: BlockCache;
@@ -41,6 +44,11 @@ export class FaultTrace {
   readonly #marks: Uint8Array;
   /** By entry of the chunk table. */
   readonly #faulty = new Map<number, Fault>();
+  readonly #bases: BlockBases;
+  /** What delta blocks lean on. */
+  readonly #leaning = new Map<number, FaultSet>();
+  /** Blocks that cannot be decoded, as they were found. */
+  readonly #blockFaults = new Map<number, Fault>();
   /** What recipes and list nodes lead to, where it is not nothing. */
   readonly #known = new Map<number, FaultSet>();
   /** Faults met that were not given. */
@@ -54,6 +62,7 @@ export class FaultTrace {
     this.#chunks = chunks;
     this.#signal = signal;
     this.#marks = new Uint8Array(chunks.table.count);
+    this.#bases = new BlockBases(chunks);
   }
 
   /** Says that an entry of the chunk table is hit. */
@@ -73,6 +82,11 @@ export class FaultTrace {
     for (const { recipeId, sizeBytes } of blobs)
       faults = union(faults, await this.#recipe(recipeId, sizeBytes, 1));
     return faults;
+  }
+
+  /** Those that keep one blob from being rebuilt. */
+  faultsOfBlob(recipeId: string, sizeBytes: number): Promise<FaultSet> {
+    return this.#recipe(recipeId, sizeBytes, 1);
   }
 
   async #recipe(recipeId: string, sizeBytes: number, depth: number): Promise<FaultSet> {
@@ -131,9 +145,8 @@ export class FaultTrace {
   #leaf(id: Uint8Array, sizeBytes: number): FaultSet {
     const entry = this.#enter(id);
     if (entry < 0) return ALL_MISSING;
-    const fault = this.#faulty.get(entry);
-    if (fault) return new Set([fault]);
-    if (this.#chunks.table.sizeBytes(entry) === sizeBytes) return NONE;
+    const faults = this.#faultsAt(entry);
+    if (faults.size > 0 || this.#chunks.table.sizeBytes(entry) === sizeBytes) return faults;
     const wrong = this.#newFault(entry, 'recipe-damaged', 'has another length than a recipe says');
     return new Set([wrong]);
   }
@@ -149,11 +162,31 @@ export class FaultTrace {
   /** What is known of a recipe or list node without reading it. */
   #answerFor(entry: number): FaultSet | null {
     if (entry >= 0 && (this.#marks[entry]! & SOUND) !== 0) return NONE;
-    const fault = this.#faulty.get(entry);
-    if (entry < 0 || fault) this.complete = false;
-    if (entry < 0) return ALL_MISSING;
-    if (fault) return new Set([fault]);
-    return this.#known.get(entry) ?? null;
+    const faults = entry < 0 ? ALL_MISSING : this.#faultsAt(entry);
+    if (faults.size > 0) this.complete = false;
+    return faults.size > 0 ? faults : (this.#known.get(entry) ?? null);
+  }
+
+  /** What keeps the bytes of an entry from being read: its own fault, and those of what its block leans on. */
+  #faultsAt(entry: number): FaultSet {
+    const [block] = this.#bases.leaningBlocksOf(entry);
+    const below = block ? this.#faultsBelow(block) : NONE;
+    const own = this.#faulty.get(entry);
+    return own ? union(below, new Set([own])) : below;
+  }
+
+  #faultsBelow(block: BlockAddress): FaultSet {
+    const key = this.#bases.keyOf(block);
+    const known = this.#leaning.get(key);
+    if (known) return known;
+    let faults = NONE;
+    this.#bases.forEach(block, (base, id) => {
+      if (base === NO_BASE) this.missing.add(id, 0, NOWHERE);
+      else this.#marks[base] = this.#marks[base]! | NEEDED;
+      faults = union(faults, base === NO_BASE ? ALL_MISSING : this.#faultsAt(base));
+    });
+    this.#leaning.set(key, faults);
+    return faults;
   }
 
   #remember(entry: number, faults: FaultSet): FaultSet {
@@ -189,21 +222,41 @@ export class FaultTrace {
     return fault;
   }
 
-  /** A block that cannot be decoded takes all its chunks with it: one fault, not one for each recipe in it. */
+  /**
+   * A block that cannot be decoded takes all its chunks with it: one fault, not one for each recipe in it. Where what
+   * it leans on is to blame, the fault is that block's.
+   */
   #blockFault(entry: number, error: DbupError): Fault {
-    const { packIndex, blockIndex } = this.#chunks.table.location(entry);
-    const { name, footer } = this.#chunks.packs[packIndex]!;
-    const { firstChunk, chunkCount } = footer.blocks[blockIndex]!;
-    const fault: Fault = { kind: 'block-damaged', message: error.message, pack: name, chunks: [] };
-    for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
-      const id = footer.chunkIds.subarray(chunk * 32, chunk * 32 + 32);
-      fault.chunks.push(Buffer.from(id).toString('hex'));
-      const place = locateChunk(this.#chunks, id);
-      if (place?.packIndex === packIndex && place.blockIndex === blockIndex)
-        this.#faulty.set(this.#chunks.table.find(id), fault);
+    const block = this.#blockAt(error) ?? this.#chunks.table.location(entry);
+    const known = this.#blockFaults.get(this.#bases.keyOf(block));
+    if (known) return known;
+    const { packIndex, blockIndex } = block;
+    let root = error;
+    while (root.cause instanceof DbupError) root = root.cause;
+    const fault: Fault = {
+      kind: 'block-damaged',
+      message: root.message,
+      pack: this.#chunks.packs[packIndex]!.name,
+      chunks: blockChunkIds(this.#chunks, block),
+    };
+    for (const id of fault.chunks) {
+      const hit = this.#chunks.table.find(Buffer.from(id, 'hex'));
+      const place = this.#chunks.table.location(hit);
+      if (place.packIndex === packIndex && place.blockIndex === blockIndex) this.#faulty.set(hit, fault);
     }
+    this.#blockFaults.set(this.#bases.keyOf(block), fault);
     this.found.push(fault);
     return fault;
+  }
+
+  /** The block that an error names as the culprit. */
+  #blockAt({ details }: DbupError): BlockAddress | null {
+    const { pack, blockOffsetBytes } = (details.base ?? details) as Partial<BaseFault>;
+    const packIndex = this.#chunks.packs.findIndex(({ name }) => name === pack);
+    if (packIndex < 0) return null;
+    const { blocks } = this.#chunks.packs[packIndex]!.footer;
+    const blockIndex = blocks.findIndex(({ offsetBytes }) => offsetBytes === blockOffsetBytes);
+    return blockIndex < 0 ? null : { packIndex, blockIndex };
   }
 }
 

@@ -6,6 +6,7 @@ export type FindingKind =
   | 'block-damaged'
   | 'chunk-damaged'
   | 'recipe-damaged'
+  | 'blob-damaged'
   | 'chunk-missing'
   | 'snapshots-missing'
   | 'foreign-file';

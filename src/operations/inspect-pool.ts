@@ -11,13 +11,14 @@ import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
 import type { Finding, VerifyOptions } from './findings.js';
 import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
+import { rebuildBlobs } from './rebuild-blobs.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
 
 const FINDING_CHUNKS = 1000;
 const TOP_NAMES = new Set(['dbup-pool.json', 'dbup.lock', 'packs', 'snapshots', 'tmp']);
-const NO_READING: PackReading = { faults: [], misnamed: [], packsRead: 0, bytesRead: 0 };
+const NO_READING: PackReading = { faults: [], derived: [], misnamed: [], packsRead: 0, bytesRead: 0 };
 
 /** Everything a look at a pool found out: what `verify` tells, and what `repair` works from. */
 export interface PoolInspection {
@@ -52,8 +53,8 @@ export async function inspectPool(
   const chosen = options.address === undefined ? null : resolveVersion(snapshots.records, options.address);
   const records = chosen ? [chosen] : snapshots.records;
   const chunks = await readPackFooters(pool, context);
-  const newTrace = (): FaultTrace =>
-    new FaultTrace(new BlockCache(pool.layout, chunks, workers), chunks, context.signal);
+  const cache = new BlockCache(pool.layout, chunks, workers);
+  const newTrace = (): FaultTrace => new FaultTrace(cache, chunks, context.signal);
   const reading = await readData({ pool, workers, chunks, context }, options, chosen, newTrace);
   const trace = newTrace();
   for (const { fault, address } of reading.faults) {
@@ -65,11 +66,14 @@ export async function inspectPool(
     }
   }
   const hits = await traceAll(trace, records, addresses, context);
+  const isWhole = options.readData === true || options.readData === 100;
+  const blobs = isWhole ? await rebuildBlobs({ cache, trace, context }, records, addresses) : [];
   const findings = [
     ...(chosen ? [] : snapshotFindings(snapshots.unusable, addresses)),
     ...packFindings(chunks, reading, hits, chosen !== null),
     ...faultFindings([...reading.faults.map(({ fault }) => fault), ...trace.found], hits),
     ...missingFinding(trace, hits),
+    ...blobs,
     ...(chosen ? [] : await missingDirectory(pool)),
     ...(chosen ? [] : await foreignFiles(pool)),
   ];

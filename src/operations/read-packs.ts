@@ -1,9 +1,11 @@
 import { listNames, type PackRecord, type UnusableFile } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import { type BlockAddress, blockChunkIds, type ScannedBlock, scanBlocks } from '../pool/block-scan.js';
+import type { BaseFault } from '../pool/base-plan.js';
+import { BlockCache } from '../pool/block-cache.js';
+import { blockChunkIds, type ScannedBlock, scanBlocks } from '../pool/block-scan.js';
 import type { BlockWorkers } from '../pool/block-workers.js';
-import { buildChunkCatalog, type ChunkCatalog } from '../pool/chunk-catalog.js';
+import { type BlockAddress, buildChunkCatalog, type ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { readPackFooter, shortName } from '../store/pack-file.js';
 import type { Fault } from './fault-trace.js';
@@ -34,6 +36,8 @@ export async function readPackFooters(pool: Pool, context: OperationContext): Pr
 /** What reading packs through found. */
 export interface PackReading {
   faults: { fault: Fault; address: BlockAddress }[];
+  /** Delta blocks that cannot be read for no fault of their own: what they lean on is damaged or missing. */
+  derived: { address: BlockAddress; chunks: string[] }[];
   /** Packs whose bytes as a whole are not what their name says. */
   misnamed: { name: string; message: string }[];
   packsRead: number;
@@ -57,7 +61,10 @@ export async function readPacksThrough(
   wantsBlock?: (address: BlockAddress) => boolean,
 ): Promise<PackReading> {
   const { pool, workers, chunks, context } = parts;
-  const reading: PackReading = { faults: [], misnamed: [], packsRead: 0, bytesRead: 0 };
+  const reading: PackReading = { faults: [], derived: [], misnamed: [], packsRead: 0, bytesRead: 0 };
+  const found = new FoundFaults(chunks, reading);
+  // One for all packs: blocks of one lean on those of another.
+  const cache = new BlockCache(pool.layout, chunks, workers);
   const task = 'reading packs';
   const totalBytes = packIndexes.reduce((sum, i) => sum + chunks.packs[i]!.sizeBytes, 0);
   let doneBytes = 0;
@@ -72,14 +79,12 @@ export async function readPacksThrough(
       : comparePackWithName(workers, pool.layout.packPath(name), name, sizeBytes);
     // An interruption ends the scan before the hash is waited for.
     hashing.catch(() => {});
-    const scan = scanBlocks({ layout: pool.layout, workers, chunks, context }, addresses);
+    const scan = scanBlocks({ layout: pool.layout, workers, chunks, context, cache }, addresses);
     for await (const block of scan) {
       const { storedBytes } = footer.blocks[block.blockIndex]!;
       reading.bytesRead += storedBytes;
       context.report({ type: 'bytes', task, doneBytes: doneBytes + storedBytes, totalBytes });
-      const { packIndex, blockIndex } = block;
-      for (const fault of faultsOfBlock(chunks, block))
-        reading.faults.push({ fault, address: { packIndex, blockIndex } });
+      found.take(block);
     }
     const misnamed = await hashing;
     if (misnamed !== null) reading.misnamed.push({ name, message: misnamed });
@@ -87,23 +92,79 @@ export async function readPacksThrough(
     doneBytes += sizeBytes;
     context.report({ type: 'bytes', task, doneBytes, totalBytes });
   }
+  found.nameCulprits();
   context.report({ type: 'end', task });
   return reading;
 }
 
-function faultsOfBlock(chunks: ChunkCatalog, block: ScannedBlock): Fault[] {
-  const pack = chunks.packs[block.packIndex]!.name;
-  if (block.damage) {
-    const { message } = block.damage;
-    return [{ kind: 'block-damaged', message, pack, chunks: blockChunkIds(chunks, block) }];
+/** Sorts out what scanned blocks say: to each damage the block in which it is, not those that lean on it. */
+class FoundFaults {
+  readonly #chunks: ChunkCatalog;
+  readonly #reading: PackReading;
+  /** Bases to blame, and what was said of them. */
+  readonly #culprits = new Map<string, { base: BaseFault; message: string }>();
+
+  constructor(chunks: ChunkCatalog, reading: PackReading) {
+    this.#chunks = chunks;
+    this.#reading = reading;
   }
-  if (block.badChunks.length === 0) return [];
-  const ids = blockChunkIds(chunks, block);
-  return block.badChunks.map((number) => {
-    const chunk = ids[number]!;
-    const message = `pack ${shortName(pack)}: chunk ${shortName(chunk)} is not what its id says`;
-    return { kind: 'chunk-damaged', message, pack, chunks: [chunk] };
-  });
+
+  take(block: ScannedBlock): void {
+    const { packIndex, blockIndex, damage, badChunks, badBase } = block;
+    if (!damage && badChunks.length === 0) return;
+    const address = { packIndex, blockIndex };
+    const ids = blockChunkIds(this.#chunks, block);
+    const base = badBase ?? (damage?.details.base as BaseFault | undefined);
+    const lacksBase = damage?.code === 'POOL_INCOMPLETE' && damage.details.chunk !== undefined;
+    if (base || lacksBase) {
+      this.#reading.derived.push({ address, chunks: damage ? ids : badChunks.map((number) => ids[number]!) });
+      // What is missing has no place: recipes lead to it.
+      if (base && !lacksBase)
+        this.#culprits.set(JSON.stringify(base), { base, message: rootMessage(damage) });
+      return;
+    }
+    const chunks = damage ? null : badChunks.map((number) => ids[number]!);
+    this.#add(address, chunks, damage?.message ?? '');
+  }
+
+  /** Bases that were not read themselves, as only a part of the packs was, are at fault all the same. */
+  nameCulprits(): void {
+    for (const { base, message } of this.#culprits.values()) {
+      const packIndex = this.#chunks.packs.findIndex(({ name }) => name === base.pack);
+      const { blocks } = this.#chunks.packs[packIndex]!.footer;
+      const blockIndex = blocks.findIndex(({ offsetBytes }) => offsetBytes === base.blockOffsetBytes);
+      const isKnown = this.#reading.faults.some(
+        ({ fault, address }) =>
+          address.packIndex === packIndex &&
+          address.blockIndex === blockIndex &&
+          (base.chunk === undefined || fault.chunks.includes(base.chunk)),
+      );
+      if (!isKnown)
+        this.#add({ packIndex, blockIndex }, base.chunk === undefined ? null : [base.chunk], message);
+    }
+  }
+
+  /** @param chunkIds the chunks that are wrong; null for the whole block */
+  #add(address: BlockAddress, chunkIds: readonly string[] | null, message: string): void {
+    const pack = this.#chunks.packs[address.packIndex]!.name;
+    const { faults } = this.#reading;
+    if (chunkIds === null) {
+      const chunks = blockChunkIds(this.#chunks, address);
+      faults.push({ address, fault: { kind: 'block-damaged', message, pack, chunks } });
+      return;
+    }
+    for (const chunk of chunkIds) {
+      const what = `pack ${shortName(pack)}: chunk ${shortName(chunk)} is not what its id says`;
+      faults.push({ address, fault: { kind: 'chunk-damaged', message: what, pack, chunks: [chunk] } });
+    }
+  }
+}
+
+/** What the first of a chain of errors says. */
+function rootMessage(error: DbupError | null): string {
+  let root = error;
+  while (root?.cause instanceof DbupError) root = root.cause;
+  return root?.message ?? '';
 }
 
 /** @returns what is wrong, or null */
