@@ -1,17 +1,20 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
 import { ZstdCompressor, ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
-import type {
-  BlockJob,
-  CompressAnswer,
-  CompressJob,
-  DecodeJob,
-  HashFileJob,
-  HashJob,
+import {
+  type BaseMemory,
+  type BlockJob,
+  type CompressAnswer,
+  type CompressJob,
+  DELTA_DAMAGED,
+  type DecodeJob,
+  type HashFileJob,
+  type HashJob,
 } from './block-workers.js';
 
 const OPEN_FILES = 32;
@@ -22,6 +25,8 @@ const WORTHWHILE_RATIO = 0.98;
 
 const compressors = new Map<number, ZstdCompressor>();
 const decompressor = new ZstdDecompressor();
+/** Made when the first delta comes: its kernels take memory. */
+let deltaDecoder: DeltaDecoder | undefined;
 /** Pack files being read; they never change, so a descriptor stays good. Oldest first. */
 const openFiles = new Map<string, number>();
 let scratch = new Uint8Array(0);
@@ -74,6 +79,7 @@ function decodeBlock(job: DecodeJob): number[] {
   if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
   if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
+  else if (job.codec === BLOCK_CODEC.delta) decodeDelta(plain, stored, job.base!);
   else decompress(plain, stored);
   if (!job.chunks) return [];
   const id = Buffer.alloc(32);
@@ -95,6 +101,19 @@ function decompress(plain: Uint8Array, stored: Uint8Array): void {
     throw damaged(`zstd says: ${(error as Error).message}`);
   }
   if (sizeBytes !== plain.length) throw damaged(`it holds ${sizeBytes} bytes instead of ${plain.length}`);
+}
+
+function decodeDelta(plain: Uint8Array, stored: Uint8Array, { buffers, pieces }: BaseMemory): void {
+  const base: Uint8Array[] = [];
+  for (let i = 0; i < pieces.length; i += 3) {
+    base.push(new Uint8Array(buffers[pieces[i]!]!, pieces[i + 1]!, pieces[i + 2]!));
+  }
+  deltaDecoder ??= new DeltaDecoder();
+  try {
+    deltaDecoder.decodeInto(plain, stored, base);
+  } catch (error) {
+    throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
+  }
 }
 
 function hashFile(job: HashFileJob): string {
@@ -136,8 +155,8 @@ function openFile(path: string): number {
   return fd;
 }
 
-function damaged(reason: string): Error {
-  return Object.assign(new Error(reason), { code: 'DAMAGED' });
+function damaged(reason: string, code = 'DAMAGED'): Error {
+  return Object.assign(new Error(reason), { code });
 }
 
 parentPort!.on('message', ({ id, job }: { id: number; job: BlockJob }) => {
