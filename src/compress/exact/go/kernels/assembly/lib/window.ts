@@ -11,35 +11,28 @@ export const LONGEST: i32 = 258;
 export const SLIDE_FROM: i32 = WINDOW_BYTES - (SHORTEST + LONGEST);
 
 const HASH_BITS: u32 = 17;
-const HEADS_BYTES: usize = 4 << HASH_BITS;
-/** Heads are moved down before positions leave a u32, seldom enough to cost nothing. */
-const MOST_BASE: u32 = 1 << 30;
+const HEADS_BYTES: i32 = 2 << HASH_BITS;
 
 export const WINDOW: usize = memory.data(WINDOW_BYTES + 16, 16);
-/** For each hash, the last position with it, plus one; 0 for none. Positions count from `base`, which is never 0. */
-const heads: usize = memory.data(4 << HASH_BITS, 16);
-/** For each index of the window modulo 32 KiB, how far before it its predecessor in the chain lies; 0xffff: too far. */
+/** For each hash, a u16: the last index of the window with it, plus one; 0 for none. */
+const heads: usize = memory.data(HEADS_BYTES, 16);
+/**
+ * For each index modulo 32 KiB, a u16: how far before it its predecessor in the chain lies, or a distance that goes
+ * beyond the window's start. It stays so when the window slides.
+ */
 const steps: usize = memory.data(2 * FURTHEST, 16);
-
-/** What index 0 of the window has as a position. */
-let base: u32 = 1;
 
 export function forgetWindow(): void {
   memory.fill(heads, 0, HEADS_BYTES);
-  base = 1;
 }
 
-/** Moves the upper half of the window to the lower one. */
+/** Moves the upper half of the window to the lower one, and heads along; those of the lower half are gone. */
 export function slideWindow(): void {
   memory.copy(WINDOW, WINDOW + FURTHEST, WINDOW_BYTES - FURTHEST);
-  base += FURTHEST;
-  if (base <= MOST_BASE) return;
-  const down = base - 1;
-  for (let at = heads; at < heads + HEADS_BYTES; at += 4) {
-    const position = load<u32>(at);
-    store<u32>(at, position > down ? position - down : 0);
+  const down = i16x8.splat(<i16>FURTHEST);
+  for (let at = heads; at < heads + HEADS_BYTES; at += 16) {
+    v128.store(at, i16x8.sub_sat_u(v128.load(at), down));
   }
-  base = 1;
 }
 
 /**
@@ -50,11 +43,11 @@ export function slideWindow(): void {
 @inline
 export function enterPosition(index: i32): u32 {
   const value = bswap(load<u32>(WINDOW + index));
-  const head = heads + <usize>(((value * 0x1e35a7bd) >> (32 - HASH_BITS)) << 2);
-  const position = base + index;
-  const distance = position - load<u32>(head);
-  store<u32>(head, position);
-  store<u16>(steps + <usize>((index & (FURTHEST - 1)) << 1), <u16>min(distance, 0xffff));
+  const head = heads + <usize>(((value * 0x1e35a7bd) >> (32 - HASH_BITS)) << 1);
+  const place: u32 = index + 1;
+  const distance = place - load<u16>(head);
+  store<u16>(head, <u16>place);
+  store<u16>(steps + <usize>((index & (FURTHEST - 1)) << 1), <u16>distance);
   return distance;
 }
 
