@@ -17,6 +17,7 @@ export { executeGc, type GcResult } from './operations/gc.js';
 export { type GcOptions, type GcPlan, type PackUse, planGc } from './operations/gc-plan.js';
 export { type ImageList, type ImageSummary, listImages, listVersions } from './operations/list.js';
 export { type LoadOptions, type LoadResult, type LoadSink, load } from './operations/load.js';
+export type { DepthBytes, KindBytes, PoolBytes } from './operations/pool-bytes.js';
 export { type ReindexResult, reindex } from './operations/reindex.js';
 export { type RepairResult, repair } from './operations/repair.js';
 export type { KeepRules } from './operations/retention.js';
@@ -32,7 +33,6 @@ export {
   type VersionDetail,
 } from './operations/show.js';
 export {
-  type KindBytes,
   type PoolStats,
   type StatsResult,
   stats,

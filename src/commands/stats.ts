@@ -1,4 +1,5 @@
-import type { KindBytes, PoolStats, StatsResult, VersionStats } from '../operations/stats.js';
+import type { KindBytes } from '../operations/pool-bytes.js';
+import type { PoolStats, StatsResult, VersionStats } from '../operations/stats.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
 import { renderFields } from '../ui/table.js';
 import { defineCommand, type Outcome } from './command.js';
@@ -27,26 +28,52 @@ function linesOf({ pool, version }: StatsResult): string[] {
 }
 
 function poolLines(pool: PoolStats): string[] {
-  const kind = ({ storedBytes, plainBytes }: KindBytes): string =>
-    `${formatBytes(storedBytes)} stored of ${formatBytes(plainBytes)}`;
+  return [
+    ...renderFields([
+      ['Versions', `${pool.snapshots} of ${formatCount(pool.references, 'reference')}`],
+      ['Saved', `${formatBytes(pool.imageBytesTotal)}, every version counted whole`],
+      ['Distinct', `${formatBytes(pool.plainBytes)} in ${formatCount(pool.chunks, 'chunk')}`],
+      ['Stored', `${formatBytes(pool.packBytes)} in ${formatCount(pool.packs, 'pack')}`],
+      ['Dedup', `${formatRatio(pool.dedupRatio)} (saved / distinct)`],
+      ['Compression', `${formatRatio(pool.compressionRatio)} (distinct / stored)`],
+      [
+        'Garbage',
+        pool.garbageBytes === null
+          ? 'unknown: `dbup verify` says what is damaged'
+          : formatBytes(pool.garbageBytes),
+      ],
+      ['Catalog', pool.catalogPath ?? 'in memory only'],
+    ]),
+    '',
+    ...byteLines(pool),
+  ];
+}
+
+/** Where every byte is; the sizes add up to the last line. */
+function byteLines({ bytes, byKind, deltas }: PoolStats): string[] {
+  const plain = (kind: KindBytes): string => {
+    const storedBytes = kind.storedBytes - kind.deltaStoredBytes;
+    const plainBytes = kind.plainBytes - kind.deltaPlainBytes;
+    return storedBytes === 0
+      ? '0 B'
+      : `${formatBytes(storedBytes)} of ${formatBytes(plainBytes)}, ${formatRatio(plainBytes / storedBytes)}`;
+  };
+  const depths = deltas.map(({ depth, blocks }) => `${blocks} of depth ${depth}`).join(', ');
+  const deltaPlainBytes = deltas.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+  const delta = `${formatBytes(bytes.deltaBytes)} of ${formatBytes(deltaPlainBytes)}, ${formatRatio(deltaPlainBytes / bytes.deltaBytes)}; ${depths}`;
+  const footerBytes = bytes.footerEntryBytes + bytes.frameBytes + bytes.baseIdBytes + bytes.sketchBytes;
+  const within = `base ids ${formatBytes(bytes.baseIdBytes)}, sketches ${formatBytes(bytes.sketchBytes)}`;
   return renderFields([
-    ['Versions', `${pool.snapshots} of ${formatCount(pool.references, 'reference')}`],
-    ['Saved', `${formatBytes(pool.imageBytesTotal)}, every version counted whole`],
-    ['Distinct', `${formatBytes(pool.plainBytes)} in ${formatCount(pool.chunks, 'chunk')}`],
-    ['Stored', `${formatBytes(pool.packBytes)} in ${formatCount(pool.packs, 'pack')}`],
-    ['Dedup', `${formatRatio(pool.dedupRatio)} (saved / distinct)`],
-    ['Compression', `${formatRatio(pool.compressionRatio)} (distinct / stored)`],
-    [
-      'Garbage',
-      pool.garbageBytes === null
-        ? 'unknown: `dbup verify` says what is damaged'
-        : formatBytes(pool.garbageBytes),
-    ],
-    ['File data', kind(pool.byKind.data)],
-    ['Skeletons', kind(pool.byKind.skeleton)],
-    ['Recipes', kind(pool.byKind.recipe)],
-    ['Footers', formatBytes(pool.byKind.footerBytes)],
-    ['Catalog', pool.catalogPath ?? 'in memory only'],
+    ['File data', plain(byKind.data)],
+    ['Deltas', deltas.length === 0 ? '0 B' : delta],
+    ['Skeletons', plain(byKind.skeleton)],
+    ['Recipes', plain(byKind.recipe)],
+    ...(bytes.otherBytes > 0 ? [['Other blocks', formatBytes(bytes.otherBytes)] as const] : []),
+    ['Footers', `${formatBytes(footerBytes)}; ${within}`],
+    ['Snapshots', formatBytes(bytes.snapshotBytes)],
+    ['Descriptor', formatBytes(bytes.descriptorBytes)],
+    ...(bytes.unusableBytes > 0 ? [['Unusable', formatBytes(bytes.unusableBytes)] as const] : []),
+    ['In all', formatBytes(bytes.totalBytes)],
   ]);
 }
 

@@ -75,6 +75,11 @@ export class FaultTrace {
     return (this.#marks[entry]! & NEEDED) !== 0;
   }
 
+  /** True for an entry whose bytes cannot be read, for a fault of its own or of something it leans on. */
+  isHit(entry: number): boolean {
+    return this.#faultsAt(entry).size > 0;
+  }
+
   /** The faults that keep a snapshot from being loaded. @throws DbupError INTERRUPTED, POOL_FORMAT_UNSUPPORTED */
   async faultsOf({ archive, blobs }: Snapshot): Promise<FaultSet> {
     let faults = NONE;

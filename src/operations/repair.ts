@@ -4,13 +4,14 @@ import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import { BlockWorkers } from '../pool/block-workers.js';
-import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
-import { PackRewriter } from '../pool/pack-rewriter.js';
+import { buildChunkCatalog, type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
+import { type DamagedBlock, PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
 import { DurableFile, removeDurably } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
 import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
+import { depthsOverBases, planFetching, storePlain } from './repair-fetch.js';
 import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
 
 const COPY_BYTES = 1024 * 1024;
@@ -19,7 +20,8 @@ export interface RepairedFile {
   /** Relative to the pool. */
   file: string;
   /**
-   * `replaced`: by the same file of the other pool. `added`: a pack of the other pool with chunks that were missing.
+   * `replaced`: by the same file of the other pool. `added`: a pack of the other pool, or made
+   * of its chunks, with what was missing or damaged.
    * `rewritten`: its good chunks moved to a new pack. `removed`: nothing of it is needed.
    */
   action: 'replaced' | 'added' | 'rewritten' | 'removed';
@@ -195,20 +197,18 @@ class RepairRound {
     }
   }
 
-  /** Fetches packs that hold missing chunks, or chunks of damaged packs that could not be replaced. */
+  /** Fetches packs that hold missing chunks, or chunks of damaged packs that could not be replaced, and what these lean on. */
   async #addPacks(unreplaced: ReadonlySet<string>): Promise<void> {
-    const { trace, reading, chunks } = this.#inspection;
-    const { table, packs } = this.#otherChunks;
-    const wanted = new Set<string>();
-    const want = (id: Uint8Array): void => {
-      const entry = table.find(id);
-      if (entry >= 0) wanted.add(packs[table.packIndex(entry)]!.name);
-    };
-    for (let entry = 0; entry < trace.missing.count; entry++) want(trace.missing.id(entry));
-    for (const fault of [...reading.faults.map((found) => found.fault), ...trace.found])
-      if (unreplaced.has(fault.pack)) for (const id of fault.chunks) want(Buffer.from(id, 'hex'));
+    const { chunks } = this.#inspection;
+    const fetching = planFetching(this.#inspection, this.#otherChunks, unreplaced);
     const here = new Set([...chunks.packs, ...chunks.unusablePacks].map(({ name }) => name));
-    for (const name of wanted) if (!here.has(name)) await this.#copy('packs', name, 'added');
+    for (const name of fetching.packs) if (!here.has(name)) await this.#copy('packs', name, 'added');
+    const untried = [...fetching.chunks].filter((entry) => !this.#tried.has(`chunk ${entry}`));
+    for (const entry of untried) this.#tried.add(`chunk ${entry}`);
+    const parts = { pool: this.#pool, other: this.#other, otherChunks: this.#otherChunks };
+    const written = await storePlain({ ...parts, workers: this.#workers }, untried, this.#context);
+    for (const { name, sizeBytes } of written)
+      this.#done.push({ file: join('packs', name), action: 'added', sizeBytes });
   }
 
   /** Moves the good chunks of a damaged pack to a new one when nothing that is needed would be lost with the rest. */
@@ -223,26 +223,52 @@ class RepairRound {
     }
     if (trace.found.some(({ kind, pack }) => kind === 'recipe-damaged' && pack === name)) return;
     if (!this.#allGoodElsewhere(packIndex)) return;
+    const written = await this.#copyGood(name);
+    if (written !== null && !written.includes(name)) await this.#remove(name, 'rewritten');
+  }
+
+  /**
+   * Copies what is good of a damaged pack. @returns the new packs; null when something could not be copied that was
+   * not known to be bad: then the old pack must stay
+   */
+  async #copyGood(name: string): Promise<string[] | null> {
     const { fs, layout } = this.#pool;
-    const writer = new PackWriter(fs, layout, PACK_TARGET_BYTES);
-    const rewriter = new PackRewriter({
-      fs,
-      layout,
-      workers: this.#workers,
-      chunks,
-      packs: writer,
-      level: DEFAULT_LEVEL,
-      context: this.#context,
-    });
+    const { reading } = this.#inspection;
+    // What leans on a damaged chunk is good where another pack has that chunk, too: so it is read from there.
+    const chunks = this.#avoidingDamage();
+    const packIndex = chunks.packs.findIndex((pack) => pack.name === name);
+    const packs = new PackWriter(fs, layout, PACK_TARGET_BYTES);
+    const workers = this.#workers;
+    const parts = { fs, layout, workers, chunks, packs, level: DEFAULT_LEVEL, context: this.#context };
+    const rewriter = new PackRewriter(parts);
+    const known = new Set(
+      reading.faults.flatMap(({ fault, address }) =>
+        fault.pack === name ? [`${address.blockIndex}:${fault.kind}`] : [],
+      ),
+    );
     try {
-      await rewriter.copyFrom(packIndex, () => true);
+      const damaged = await rewriter.copyFrom(packIndex, () => true);
+      const isKnown = ({ address: { blockIndex }, error }: DamagedBlock): boolean =>
+        error.details.base === undefined &&
+        error.code === 'POOL_DAMAGED' &&
+        (known.has(`${blockIndex}:block-damaged`) || known.has(`${blockIndex}:chunk-damaged`));
+      if (!damaged.every(isKnown)) {
+        await packs.abort();
+        return null;
+      }
       await rewriter.finish();
     } catch (error) {
-      await writer.abort();
+      await packs.abort();
       throw error;
     }
-    if (writer.written.some((pack) => pack.name === name)) return;
-    await this.#remove(name, 'rewritten');
+    return packs.written.map((pack) => pack.name);
+  }
+
+  /** The packs of this pool, those with damage as the last to be read from. */
+  #avoidingDamage(): ChunkCatalog {
+    const { chunks, reading } = this.#inspection;
+    const damaged = new Set(reading.faults.map(({ fault }) => fault.pack));
+    return buildChunkCatalog([...chunks.packs], chunks.unusablePacks, damaged);
   }
 
   /** True when a chunk that is needed is damaged where the chunk table has it: any other file may hold its last good copy. */
@@ -267,11 +293,19 @@ class RepairRound {
         if (!needsKnown || trace.needs(entry)) wanted.add(id);
       }
     }
+    // A copy that leans on damage is no good one.
+    for (const { address, chunks: ids } of reading.derived)
+      for (const id of ids) bad.add(`${address.packIndex}:${id}`);
+    const depthsOver = depthsOverBases(chunks);
     chunks.packs.forEach(({ footer }, at) => {
       if (at === packIndex || wanted.size === 0) return;
-      for (let chunk = 0; chunk < footer.chunkCount && wanted.size > 0; chunk++) {
-        const id = Buffer.from(footer.chunkIds.subarray(chunk * 32, chunk * 32 + 32)).toString('hex');
-        if (!bad.has(`${at}:${id}`)) wanted.delete(id);
+      for (const { firstChunk, chunkCount, depth } of footer.blocks) {
+        for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
+          const id = Buffer.from(footer.chunkIds.subarray(chunk * 32, chunk * 32 + 32)).toString('hex');
+          // Nor is one that lies too deep for what leans on it.
+          if (!bad.has(`${at}:${id}`) && depth < (depthsOver.get(id) ?? Number.POSITIVE_INFINITY))
+            wanted.delete(id);
+        }
       }
     });
     return wanted.size === 0;

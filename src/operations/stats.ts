@@ -1,19 +1,21 @@
 import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import { BLOCK_KIND } from '../format/pack.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
+import {
+  type DepthBytes,
+  type KindBytes,
+  measureDepths,
+  measureKinds,
+  measurePoolBytes,
+  type PoolBytes,
+} from './pool-bytes.js';
 import { summariseAmong } from './version-summary.js';
 import { resolveVersion } from './versions.js';
-
-export interface KindBytes {
-  storedBytes: number;
-  plainBytes: number;
-}
 
 export interface PoolStats {
   snapshots: number;
@@ -30,6 +32,10 @@ export interface PoolStats {
   /** `plainBytes` by `packBytes`; 0 for an empty pool. */
   compressionRatio: number;
   byKind: { data: KindBytes; skeleton: KindBytes; recipe: KindBytes; footerBytes: number };
+  /** Delta blocks by how many blocks one has to decode before them, from 1 on. */
+  deltas: DepthBytes[];
+  /** Where every byte of the pool's files goes. */
+  bytes: PoolBytes;
   /** Stored bytes that no snapshot needs, estimated; null when that cannot be known (damage, missing lists). */
   garbageBytes: number | null;
   /** null when it is only in memory. */
@@ -74,7 +80,10 @@ export async function stats(
     records.filter((record) => record !== chosen),
     context,
   );
-  if (!chosen) return { pool: measurePool(pool, records, chunks, readable ? others : null) };
+  const bytes = await measurePoolBytes(pool, chunks);
+  const measure = (live: { has(entry: number): boolean } | null): PoolStats =>
+    measurePool(pool, records, chunks, { bytes, live });
+  if (!chosen) return { pool: measure(readable ? others : null) };
   const own = new Reachability(cache, chunks, context.signal);
   await own.addSnapshot(chosen.snapshot);
   const needed = new PoolUse(chunks, (entry) => own.has(entry));
@@ -83,7 +92,7 @@ export async function stats(
   const uniqueBytes = unique.storedBytes;
   const all = { has: (entry: number): boolean => own.has(entry) || others.has(entry) };
   return {
-    pool: measurePool(pool, records, chunks, readable && own.missingNodes === 0 ? all : null),
+    pool: measure(readable && own.missingNodes === 0 ? all : null),
     version: {
       address: summariseAmong(records, chosen).address,
       snapshotId: chosen.id,
@@ -120,7 +129,7 @@ function measurePool(
   pool: Pool,
   records: readonly SnapshotRecord[],
   chunks: ChunkCatalog,
-  live: { has(entry: number): boolean } | null,
+  { bytes, live }: { bytes: PoolBytes; live: { has(entry: number): boolean } | null },
 ): PoolStats {
   const { table, packs } = chunks;
   let plainBytes = 0;
@@ -138,29 +147,9 @@ function measurePool(
     dedupRatio: plainBytes === 0 ? 0 : imageBytesTotal / plainBytes,
     compressionRatio: packBytes === 0 ? 0 : plainBytes / packBytes,
     byKind: measureKinds(chunks, packBytes),
+    deltas: measureDepths(chunks),
+    bytes,
     garbageBytes: live && packBytes - new PoolUse(chunks, (entry) => live.has(entry)).storedBytes,
     catalogPath: pool.catalog.path,
-  };
-}
-
-/** All blocks as they are stored, doubles included; what is not a block is footers and frames. */
-function measureKinds({ packs }: ChunkCatalog, packBytes: number): PoolStats['byKind'] {
-  const kinds = new Map<number, KindBytes>();
-  let footerBytes = packBytes;
-  for (const { footer } of packs) {
-    for (const { kind, storedBytes, plainBytes } of footer.blocks) {
-      const bytes = kinds.get(kind) ?? { storedBytes: 0, plainBytes: 0 };
-      kinds.set(kind, bytes);
-      bytes.storedBytes += storedBytes;
-      bytes.plainBytes += plainBytes;
-      footerBytes -= storedBytes;
-    }
-  }
-  const of = (kind: number): KindBytes => kinds.get(kind) ?? { storedBytes: 0, plainBytes: 0 };
-  return {
-    data: of(BLOCK_KIND.data),
-    skeleton: of(BLOCK_KIND.skeleton),
-    recipe: of(BLOCK_KIND.recipe),
-    footerBytes,
   };
 }

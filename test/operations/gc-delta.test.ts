@@ -108,7 +108,9 @@ describe('gc and delta blocks', () => {
     await using pool = await chain.copy();
     await forget(pool, 'app:1.0');
     const blocks = await blocksOf(pool);
-    const base = blocks.find(({ kind, depth, plainBytes }) => kind === 1 && depth === 0 && plainBytes > 500_000)!;
+    const base = blocks.find(
+      ({ kind, depth, plainBytes }) => kind === 1 && depth === 0 && plainBytes > 500_000,
+    )!;
     await rm(join(pool.directory, 'packs', base.pack));
     await pool.save(version(3));
     expect((await pool.load('app:1.0')).equals(version(3))).toBe(true);
