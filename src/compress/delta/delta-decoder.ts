@@ -1,5 +1,5 @@
 import { ZstdDecompressor } from '../zstd.js';
-import { DELTA_FORMS, DELTA_STREAMS, NumberReader } from './delta-format.js';
+import { DELTA_FORMS, DELTA_STREAMS, hasDictionaryMagic, NumberReader } from './delta-format.js';
 import { ALIGNMENT_SLACK_BYTES, KernelMemory } from './kernel-memory.js';
 import { DELTA_DECODE_WASM_BASE64 } from './kernels/delta-decode-wasm.generated.js';
 
@@ -63,7 +63,8 @@ export class DeltaDecoder {
     const places: number[] = [];
     for (const stream of streams) {
       this.#expand(this.#memory.view(at, stream.plainBytes), stream.stored);
-      places.push(at, (at += stream.plainBytes));
+      places.push(at, at + stream.plainBytes);
+      at += stream.plainBytes;
     }
     this.#memory.numbers(STREAMS_AT, places.length).set(places);
     let pieceAt = baseAt;
@@ -84,8 +85,9 @@ export class DeltaDecoder {
   }
 
   #useDictionary(plain: Uint8Array, payload: Uint8Array, base: readonly Uint8Array[]): void {
-    const frame = payload.subarray(1);
-    if (this.#decompressor.decompressIntoUsing(Buffer.concat(base), plain, frame) !== plain.length) {
+    const dictionary = Buffer.concat(base);
+    if (hasDictionaryMagic(dictionary)) throw new Error('the base cannot be a raw dictionary');
+    if (this.#decompressor.decompressIntoUsing(dictionary, plain, payload.subarray(1)) !== plain.length) {
       throw new Error('the frame of the delta block is too short');
     }
   }

@@ -1,7 +1,9 @@
 import { ZstdCompressor } from '../zstd.js';
+import { dropUnused, OP_NUMBERS, pickPieces } from './base-pieces.js';
 import {
   DELTA_FORMS,
   DELTA_STREAMS,
+  hasDictionaryMagic,
   LONGEST_HEADER_BYTES,
   LONGEST_NUMBER_BYTES,
   writeNumber,
@@ -42,7 +44,6 @@ const RESERVED_BYTES = 64 * 1024;
 /** Six u32: where streams end. */
 const ENDS_AT = RESERVED_BYTES - 64;
 const OP_BYTES = 12;
-const OP_NUMBERS = 3;
 /** What `search` returns when it found more copies than there is room for. */
 const TOO_MANY = 0xffffffff;
 
@@ -129,7 +130,7 @@ export class DeltaEncoder {
     if (streams === null) return null;
     const tolerant = this.#pack(streams);
     if (tolerant === null) return null;
-    return this.#tryDictionary(streams, tolerant, pieceBytes);
+    return this.#tryDictionary(tolerant, pieceBytes);
   }
 
   /** The six streams, views of kernel memory; null when there are more differences than plain bytes can pay for. */
@@ -182,19 +183,20 @@ export class DeltaEncoder {
    * In text lines are moved, added and taken out, with few bytes changed in place: then most of a payload is copy
    * lengths and literals, and zstd's search, which weighs what each match costs, may do better.
    */
-  #tryDictionary(streams: DeltaStreams, tolerant: PackedDelta, pieceBytes: Uint32Array): EncodedDelta {
+  #tryDictionary(tolerant: PackedDelta, pieceBytes: Uint32Array): EncodedDelta {
     const { payload, usedPieces, storedBytes } = tolerant;
     const [, , , gaps, differences] = storedBytes as StreamNumbers;
     if (this.#dictionaryCompressor === null || (gaps + differences) * 3 > payload.length) {
       return { payload, usedPieces };
     }
-    const { base, plain, plainBytes } = this.#layout;
-    const dictionary = joinPieces(this.#memory, base, pieceBytes, streams.usedPieces);
+    const { base, baseBytes, plain, plainBytes } = this.#layout;
+    const dictionary = Buffer.concat(pickPieces(this.#memory.view(base, baseBytes), pieceBytes, usedPieces));
+    if (hasDictionaryMagic(dictionary)) return { payload, usedPieces };
     const frame = this.#dictionaryCompressor.compressUsing(dictionary, this.#memory.view(plain, plainBytes));
     if (frame.length + 1 >= payload.length) return { payload, usedPieces };
-    this.#payload[0] = DELTA_FORMS.dictionary;
-    this.#payload.set(frame, 1);
-    return { payload: this.#payload.subarray(0, 1 + frame.length), usedPieces };
+    payload[0] = DELTA_FORMS.dictionary;
+    payload.set(frame, 1);
+    return { payload: payload.subarray(0, 1 + frame.length), usedPieces };
   }
 }
 
@@ -248,66 +250,4 @@ function copiedBytes(ops: Uint32Array): number {
   let sum = 0;
   for (let i = 1; i < ops.length; i += OP_NUMBERS) sum += ops[i]!;
   return sum;
-}
-
-/** Takes pieces that no copy touches out of the base, changing the ops' sources; returns the numbers of the others. */
-function dropUnused(ops: Uint32Array, pieceBytes: Uint32Array): number[] {
-  const starts = new Uint32Array(pieceBytes.length + 1);
-  for (let i = 0; i < pieceBytes.length; i++) starts[i + 1] = starts[i]! + pieceBytes[i]!;
-  const used = new Uint8Array(pieceBytes.length);
-  const first = new Uint32Array(ops.length / OP_NUMBERS);
-  for (let i = 0; i < first.length; i++) {
-    const source = ops[i * OP_NUMBERS + 2]!;
-    const end = source + ops[i * OP_NUMBERS + 1]!;
-    let piece = pieceAt(starts, source);
-    first[i] = piece;
-    while (starts[piece]! < end) used[piece++] = 1;
-  }
-  const droppedBefore = new Uint32Array(pieceBytes.length);
-  const numbers: number[] = [];
-  let dropped = 0;
-  for (let i = 0; i < used.length; i++) {
-    droppedBefore[i] = dropped;
-    if (used[i]) numbers.push(i);
-    else dropped += pieceBytes[i]!;
-  }
-  for (let i = 0; i < first.length; i++) ops[i * OP_NUMBERS + 2]! -= droppedBefore[first[i]!]!;
-  return numbers;
-}
-
-/** The last piece that begins at or before `at`. */
-function pieceAt(starts: Uint32Array, at: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (starts[middle]! <= at) low = middle;
-    else high = middle;
-  }
-  return low;
-}
-
-function joinPieces(
-  memory: KernelMemory<EncodeKernel>,
-  base: number,
-  pieceBytes: Uint32Array,
-  used: readonly number[],
-): Uint8Array {
-  if (used.length === pieceBytes.length) {
-    return memory.view(
-      base,
-      pieceBytes.reduce((sum, size) => sum + size, 0),
-    );
-  }
-  const pieces: Uint8Array[] = [];
-  let at = base;
-  let next = 0;
-  for (let i = 0; i < pieceBytes.length; i++) {
-    if (used[next] === i) {
-      pieces.push(memory.view(at, pieceBytes[i]!));
-      next++;
-    }
-    at += pieceBytes[i]!;
-  }
-  return Buffer.concat(pieces);
 }

@@ -10,6 +10,11 @@ export const LONGEST_NUMBER_BYTES = 5;
 /** Longest header: the form, and two numbers for each stream. */
 export const LONGEST_HEADER_BYTES = 1 + DELTA_STREAMS * 2 * LONGEST_NUMBER_BYTES;
 
+/** What begins a formatted zstd dictionary (RFC 8878, section 6): zstd takes such bytes for one, never for raw content. */
+export function hasDictionaryMagic(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x37 && bytes[1] === 0xa4 && bytes[2] === 0x30 && bytes[3] === 0xec;
+}
+
 /** Writes `value` (32 bits) at `at` as LEB128 and returns where it ends. */
 export function writeNumber(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;

@@ -29,6 +29,41 @@ function readNumber(end: usize): u32 {
   return 0;
 }
 
+let gaps: usize;
+let gapsEnd: usize;
+let differences: usize;
+let differencesEnd: usize;
+/** Copied bytes before the next difference, while there is one. */
+let gap: u32;
+let pending: bool;
+
+function nextGap(): void {
+  pending = gaps < gapsEnd;
+  if (!pending) return;
+  cursor = gaps;
+  gap = readNumber(gapsEnd);
+  gaps = cursor;
+}
+
+/** Adds the differences that fall into the `copy` bytes at `copied`; false when they end too early. */
+function addDifferences(copied: usize, copy: u32): bool {
+  let k: u32 = 0;
+  while (pending && gap < copy - k) {
+    k += gap;
+    if (differences == differencesEnd) return false;
+    const at = copied + k;
+    const difference = load<u32>(differences);
+    differences += 4;
+    const count = min(4, copy - k);
+    if (count == 4) store<u32>(at, load<u32>(at) + difference);
+    else for (let m: u32 = 0; m < count; m++) store<u8>(at + m, load<u8>(at + m) + <u8>(difference >> (m << 3)));
+    k += count;
+    nextGap();
+  }
+  gap -= copy - k;
+  return true;
+}
+
 /**
  * Fills the `plainBytes` at `plain`. `streams` points at twelve numbers: where each of the six streams begins and
  * ends. Writes nothing outside the plain bytes. Returns 0 or what is wrong.
@@ -40,23 +75,19 @@ export function decode(base: usize, baseBytes: u32, plain: usize, plainBytes: u3
   const copyLengthsEnd: usize = load<u32>(streams, 12);
   let shifts: usize = load<u32>(streams, 16);
   const shiftsEnd: usize = load<u32>(streams, 20);
-  let gaps: usize = load<u32>(streams, 24);
-  const gapsEnd: usize = load<u32>(streams, 28);
-  let differences: usize = load<u32>(streams, 32);
-  const differencesEnd: usize = load<u32>(streams, 36);
+  gaps = load<u32>(streams, 24);
+  gapsEnd = load<u32>(streams, 28);
+  differences = load<u32>(streams, 32);
+  differencesEnd = load<u32>(streams, 36);
   let literals: usize = load<u32>(streams, 40);
   const literalsEnd: usize = load<u32>(streams, 44);
-  let at: u32 = 0;
+  if ((differencesEnd - differences) & 3) return DIFFERENCES_END;
+  let left = plainBytes;
   let sourceEnd: u32 = 0;
   failed = false;
-  let pending = gaps < gapsEnd;
-  let gap: u32 = 0;
-  if (pending) {
-    cursor = gaps;
-    gap = readNumber(gapsEnd);
-    gaps = cursor;
-  }
-  while (literalLengths < literalLengthsEnd && !failed) {
+  gap = 0;
+  nextGap();
+  while (literalLengths < literalLengthsEnd) {
     cursor = literalLengths;
     const literal = readNumber(literalLengthsEnd);
     literalLengths = cursor;
@@ -68,42 +99,27 @@ export function decode(base: usize, baseBytes: u32, plain: usize, plainBytes: u3
     shifts = cursor;
     if (failed) return NUMBER_CUT_OFF;
     if (literal > <u32>(literalsEnd - literals)) return LITERALS_END;
-    if (literal > plainBytes - at) return OUTSIDE_PLAIN;
-    memory.copy(plain + at, literals, literal);
+    if (literal > left) return OUTSIDE_PLAIN;
+    memory.copy(plain, literals, literal);
     literals += literal;
-    at += literal;
+    plain += literal;
+    left -= literal;
     if (copy == 0) return EMPTY_COPY;
-    if (copy > plainBytes - at) return OUTSIDE_PLAIN;
+    if (copy > left) return OUTSIDE_PLAIN;
     const source = sourceEnd + literal + ((shift >> 1) ^ (0 - (shift & 1)));
     if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
     sourceEnd = source + copy;
-    const copied = plain + at;
-    memory.copy(copied, base + source, copy);
-    at += copy;
-    let k: u32 = 0;
-    while (pending && gap < copy - k) {
-      k += gap;
-      if (differences == differencesEnd) return DIFFERENCES_END;
-      const difference = load<u32>(differences);
-      differences += 4;
-      const count = min(4, copy - k);
-      if (count == 4) store<u32>(copied + k, load<u32>(copied + k) + difference);
-      else for (let m: u32 = 0; m < count; m++) store<u8>(copied + k + m, load<u8>(copied + k + m) + <u8>(difference >> (m << 3)));
-      k += count;
-      pending = gaps < gapsEnd;
-      if (pending) {
-        cursor = gaps;
-        gap = readNumber(gapsEnd);
-        gaps = cursor;
-      }
-    }
-    gap -= copy - k;
+    memory.copy(plain, base + source, copy);
+    if (!addDifferences(plain, copy)) return DIFFERENCES_END;
+    plain += copy;
+    left -= copy;
   }
   if (failed) return NUMBER_CUT_OFF;
-  if (<u32>(literalsEnd - literals) != plainBytes - at) return literalsEnd - literals < plainBytes - at ? LITERALS_END : LEFT_OVER;
-  memory.copy(plain + at, literals, plainBytes - at);
-  if (pending || copyLengths != copyLengthsEnd || shifts != shiftsEnd || differences != differencesEnd) return LEFT_OVER;
-  return 0;
+  const rest = <u32>(literalsEnd - literals);
+  if (rest < left) return LITERALS_END;
+  memory.copy(plain, literals, left);
+  const usedUp = copyLengths == copyLengthsEnd && shifts == shiftsEnd && differences == differencesEnd;
+  return rest > left || pending || !usedUp ? LEFT_OVER : 0;
 }
 
 /** Moves bytes inside the memory; the ranges may overlap. */

@@ -8,6 +8,11 @@
 //
 // Work is bounded by the lengths: every step either moves forward in the plain bytes or is one of a fixed number.
 
+import { countEqual, equalMask, FORWARD_DROP, forwardScore, isEqual, refine } from './lib/compare';
+import { OP_BYTES, writeCopies, writeOps } from './lib/write-streams';
+
+export { writeOps };
+
 /** Bytes that must be equal for a place in the base to be looked at. */
 const ANCHOR_BYTES: u32 = 8;
 /** A copy shorter than this is written as literals. */
@@ -19,22 +24,21 @@ const NEAR_SCORE: i32 = 12;
 const SURE_SCORE: i32 = 64;
 /** A candidate is judged by so many bytes. */
 const JUDGED_BYTES: u32 = 256;
-/** How far the score may fall below its best before a copy ends: forwards, and backwards. */
-const FORWARD_DROP: i32 = 24;
+/** How far the score may fall below its best before a copy ends backwards. */
 const BACKWARD_DROP: i32 = 8;
 /** A copy is questioned where so many of 16 bytes are unequal ... */
 const DENSE_MISMATCHES: i32 = 6;
 /** ... by the anchors at so many positions ... */
-const PROBES: u32 = 4;
+const PROBES: u32 = 16;
 /** ... and given up for a place where so many more of the next bytes are equal. */
 const SWITCH_GAIN: i32 = 20;
 const SWITCH_BYTES: u32 = 128;
-/** How far back the better place may take over. */
-const SWITCH_BACK_BYTES: u32 = 1024;
+/** How far back the better place may take over, and so many times the plain bytes in all. */
+const SWITCH_BACK_BYTES: u32 = 65536;
+const SWITCH_BACK_BUDGET: u32 = 4;
 /** Where nothing is found, steps grow by one every 64 misses up to this. */
 const LONGEST_STEP: u32 = 32;
 const NONE: u32 = 0xffffffff;
-const OP_BYTES: u32 = 12;
 
 let base: usize;
 let baseBytes: u32;
@@ -54,66 +58,12 @@ let bestBack: u32;
 let otherAt: u32;
 let otherSource: u32;
 let probedTo: u32;
+let backBudget: u32;
 
 // @ts-ignore: decorator
 @inline
 function slotOf(bytes: u64): usize {
   return table + (<usize>((bytes * 0x9e3779b185ebca87) >> tableShift) << 2);
-}
-
-// @ts-ignore: decorator
-@inline
-function equalMask(a: usize, b: usize): i32 {
-  return i8x16.bitmask(i8x16.eq(v128.load(a), v128.load(b)));
-}
-
-// @ts-ignore: decorator
-@inline
-function isEqual(a: usize, b: usize): i32 {
-  return <i32>(load<u8>(a) == load<u8>(b));
-}
-
-/** How many of `count` bytes are equal. */
-function countEqual(a: usize, b: usize, count: u32): i32 {
-  let equal: i32 = 0;
-  let i: u32 = 0;
-  for (; i + 16 <= count; i += 16) equal += popcnt(equalMask(a + i, b + i));
-  for (; i < count; i++) equal += isEqual(a + i, b + i);
-  return equal;
-}
-
-/** The length near `length`, not above `limit`, at which a copy gains most: the last of them. */
-function refine(a: usize, b: usize, length: u32, limit: u32): u32 {
-  const first = length >= 16 ? length - 16 : 0;
-  const end = min(length + 16, limit);
-  let score: i32 = 0;
-  let top: i32 = 0;
-  let best = first;
-  for (let i = first; i < end; i++) {
-    score += isEqual(a + i, b + i) * 2 - 1;
-    if (score >= top) {
-      top = score;
-      best = i + 1;
-    }
-  }
-  return best;
-}
-
-/** What a copy of at most `limit` bytes gains. */
-function forwardScore(a: usize, b: usize, limit: u32): i32 {
-  let score: i32 = 0;
-  let top: i32 = 0;
-  let i: u32 = 0;
-  for (; i + 16 <= limit; i += 16) {
-    score += popcnt(equalMask(a + i, b + i)) * 2 - 16;
-    if (score > top) top = score;
-    else if (score < top - FORWARD_DROP) return top;
-  }
-  for (; i < limit; i++) {
-    score += isEqual(a + i, b + i) * 2 - 1;
-    if (score > top) top = score;
-  }
-  return top;
 }
 
 /** Judges the copy of `at` from `source`; the best so far is kept in bestScore, bestSource and bestBack. */
@@ -158,14 +108,16 @@ function probe(at: u32, source: u32, i: u32, limit: u32): bool {
     let score: i32 = 0;
     let top: i32 = 0;
     let back: u32 = 0;
-    const furthest = min(SWITCH_BACK_BYTES, min(j, other));
-    for (let k: u32 = 1; k <= furthest && score > -BACKWARD_DROP; k++) {
+    const furthest = min(min(SWITCH_BACK_BYTES, backBudget), min(j, other));
+    let k: u32 = 1;
+    for (; k <= furthest && score > -BACKWARD_DROP; k++) {
       score += isEqual(a - k, base + other - k) - isEqual(a - k, base + source + j - k);
       if (score > top) {
         top = score;
         back = k;
       }
     }
+    backBudget -= k - 1;
     otherAt = at + j - back;
     otherSource = other - back;
     probedTo = at + j + 16;
@@ -250,6 +202,7 @@ export function search(
   opCount = 0;
   literalAt = 0;
   probedTo = 0;
+  backBudget = plainBytes * SWITCH_BACK_BUDGET;
   buildTable(tableBits, strideBytes);
   let misses: u32 = 0;
   for (let at: u32 = 0; at + ANCHOR_BYTES <= plainBytes; ) {
@@ -276,82 +229,12 @@ export function search(
   return opCount;
 }
 
-// @ts-ignore: decorator
-@inline
-function writeNumber(at: usize, value: u32): usize {
-  while (value >= 128) {
-    store<u8>(at++, <u8>(value | 128));
-    value >>= 7;
-  }
-  store<u8>(at, <u8>value);
-  return at + 1;
-}
-
-/** Writes the three streams of `count` ops to places of their own; ends[0..2] are set to where they end. */
-export function writeOps(opsAt: usize, count: u32, literals: usize, copies: usize, shifts: usize, ends: usize): void {
-  let sourceEnd: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const op = opsAt + i * OP_BYTES;
-    const literal = load<u32>(op);
-    const copy = load<u32>(op, 4);
-    const source = load<u32>(op, 8);
-    const shift = <i32>(source - (sourceEnd + literal));
-    literals = writeNumber(literals, literal);
-    copies = writeNumber(copies, copy);
-    shifts = writeNumber(shifts, <u32>((shift << 1) ^ (shift >> 31)));
-    sourceEnd = source + copy;
-  }
-  store<u32>(ends, <u32>literals);
-  store<u32>(ends, <u32>copies, 4);
-  store<u32>(ends, <u32>shifts, 8);
-}
-
 /**
  * Writes gaps, differences and literals of what the last search found, with sources as they were then; ends[0..2] are
  * set to where the three end. False when there are more than `limit` differences.
  */
 export function writeBytes(gaps: usize, differences: usize, literals: usize, limit: u32, ends: usize): bool {
-  let at: u32 = 0;
-  let gap: u32 = 0;
-  let left = limit;
-  for (let i: u32 = 0; i < opCount; i++) {
-    const op = ops + i * OP_BYTES;
-    const literal = load<u32>(op);
-    const copy = load<u32>(op, 4);
-    memory.copy(literals, plain + at, literal);
-    literals += literal;
-    at += literal;
-    const a = plain + at;
-    const b = base + load<u32>(op, 8);
-    for (let k: u32 = 0; k < copy; ) {
-      if (k + 16 <= copy) {
-        const equal = <u32>ctz(~equalMask(a + k, b + k) | 0x10000);
-        gap += equal;
-        k += equal;
-        if (equal == 16) continue;
-      } else if (isEqual(a + k, b + k)) {
-        gap++;
-        k++;
-        continue;
-      }
-      if (left-- == 0) return false;
-      gaps = writeNumber(gaps, gap);
-      gap = 0;
-      const count = min(4, copy - k);
-      let difference: u32 = 0;
-      if (count == 4) difference = load<u32>(a + k) - load<u32>(b + k);
-      else for (let m: u32 = 0; m < count; m++) difference |= (<u32>(load<u8>(a + k + m) - load<u8>(b + k + m)) & 255) << (m << 3);
-      store<u32>(differences, difference);
-      differences += 4;
-      k += count;
-    }
-    at += copy;
-  }
-  memory.copy(literals, plain + at, plainBytes - at);
-  store<u32>(ends, <u32>gaps);
-  store<u32>(ends, <u32>differences, 4);
-  store<u32>(ends, <u32>literals + plainBytes - at, 8);
-  return true;
+  return writeCopies(base, plain, plainBytes, ops, opCount, gaps, differences, literals, limit, ends);
 }
 
 /** Moves bytes inside the memory; the ranges may overlap. */
