@@ -20,9 +20,13 @@ export interface GoEncoderPosition {
 }
 
 /**
- * Go's compress/flate from Go 1.7 to 1.26. Levels 4 to 9 can be taken up in the middle of a stream, from a state of
- * 32 bytes, so that parts of it can be made in parallel: a part is what an encoder restored to one state emits, up to
- * the compressed place of the next.
+ * Go's compress/flate from Go 1.7 to 1.26: what it makes of plain bytes that come in one Write, or in any pieces that
+ * do not make its window slide early: a Write that ends within the last 262 bytes of the window, when the search then
+ * waits at index 65274 of it, makes the original look 262 bytes less far back from that one place. A stream in which
+ * this changed a match is not made by this encoder.
+ *
+ * Levels 4 to 9 can be taken up in the middle of a stream, from a state of 32 bytes, so that parts of it can be made
+ * in parallel: a part is what an encoder restored to one state emits, up to the compressed place of the next.
  */
 export interface GoEncoder extends DeflateEncoder {
   /**
@@ -78,13 +82,19 @@ export function createGoEncoder({ level }: { readonly level: GoLevel }): GoEncod
   };
 }
 
-/** The places a state of {@link GoEncoder.saveState} stands at, in the plain and in the compressed stream. */
+/**
+ * The places a state of {@link GoEncoder.saveState} stands at, in the plain and in the compressed stream.
+ *
+ * @throws RangeError when it has another length or names a place beyond 2^53
+ */
 export function positionOfGoState(state: Uint8Array): GoEncoderPosition {
   if (state.length !== STATE_BYTES)
     throw new RangeError(`a state has ${STATE_BYTES} bytes, not ${state.length}`);
   const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
-  return {
-    plainBytes: Number(view.getBigUint64(16, true)),
-    compressedBytes: Number(view.getBigUint64(24, true)),
-  };
+  const plainBytes = Number(view.getBigUint64(16, true));
+  const compressedBytes = Number(view.getBigUint64(24, true));
+  if (!Number.isSafeInteger(plainBytes) || !Number.isSafeInteger(compressedBytes)) {
+    throw new RangeError('the state stands beyond any stream');
+  }
+  return { plainBytes, compressedBytes };
 }

@@ -3,19 +3,8 @@
 import { bitsPending, pendingByte, restoreBits, writtenBytes } from './bit-writer';
 import { MATCH, TOKENS, writeSmallestBlock } from './block-writer';
 import { equalBytes } from './bytes';
-import {
-  enterPosition,
-  enterPositions,
-  forgetWindow,
-  FURTHEST,
-  LONGEST,
-  SHORTEST,
-  SLIDE_FROM,
-  slideWindow,
-  stepFrom,
-  WINDOW,
-  WINDOW_BYTES,
-} from './window';
+import { enterPosition, enterPositions, forgetWindow, slideWindow, stepFrom } from './window';
+import { FURTHEST, LONGEST, SHORTEST, SLIDE_FROM, WINDOW, WINDOW_BYTES } from './window';
 
 const TOKENS_END: usize = TOKENS + 4 * 16384;
 /** A shortest match must not lie further away than this. */
@@ -24,8 +13,10 @@ const FURTHEST_OF_SHORTEST: u32 = 4096;
 const LOST: i32 = i32.MAX_VALUE;
 const FIRST_LAZY_LEVEL: i32 = 4;
 
-/** For levels 2 to 9: what ends a search, positions searched, and below which length the next position is tried too;
- *  for greedy levels the last is the longest match whose inside is entered. */
+/**
+ * For levels 2 to 9: the length that ends a search, how many positions it tries, and the length from which on the next
+ * position is not tried. For greedy levels the last is the longest match whose inside is entered.
+ */
 const LEVELS: usize = memory.data<u16>([
   16, 8, 5, 32, 32, 6, 16, 16, 4, 32, 32, 16, 128, 128, 16, 128, 256, 32, 258, 1024, 128, 258, 4096, 258,
 ]);
@@ -50,7 +41,11 @@ let enterFrom: i32 = 0;
 /** The place in the plain stream of the window's start. */
 let plainBefore: u64 = 0;
 
-/** The state after the last block; docs in ../go-flate.ts. */
+/**
+ * The state after the last block, or zeros. Little-endian, and frozen, for recipes may hold it: u8 version, u8 level,
+ * u8 whether a literal is held back, u8 how many bits are pending, u16 those bits, u16 length found, u32 index, u32
+ * distance found - 1, u64 plain bytes before, u64 whole compressed bytes before.
+ */
 export const STATE: usize = memory.data(32, 16);
 const STATE_VERSION: u8 = 1;
 /** Whether every position is in its chain, so that chains can be rebuilt: not after a flush or a dictionary. */
