@@ -10,8 +10,8 @@ export type KlauspostLevel = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 
 /**
  * The releases of github.com/klauspost/compress that changed what its package flate makes, by which outputs are named:
- * each stands for itself and the releases up to the next. Go 1.27 is `1.18.2`. What `1.20.3` changed shows with a
- * dictionary only.
+ * each stands for itself and the releases up to the next. What `1.20.3` changed shows with a
+ * dictionary only. Go 1.27 is `1.18.2`, but for its level 9, which is `go1.27`.
  */
 export const KLAUSPOST_VARIANTS = [
   '1.14.0',
@@ -25,6 +25,7 @@ export const KLAUSPOST_VARIANTS = [
   '1.18.1',
   '1.18.2',
   '1.20.3',
+  'go1.27',
 ] as const;
 
 export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
@@ -37,14 +38,14 @@ export interface KlauspostParameters {
 
 /** Every variant changed something for every level, but for these. The first releases' levels 3 and 7 to 9 are left out. */
 const UNCHANGED: Readonly<Record<KlauspostLevel, readonly KlauspostVariant[]>> = {
-  1: ['1.15.10', '1.15.15', '1.18.0', '1.20.3'],
-  2: ['1.15.10', '1.15.15', '1.18.0', '1.20.3'],
-  3: ['1.14.0', '1.14.2', '1.15.10', '1.15.15', '1.18.0', '1.20.3'],
-  4: ['1.15.10', '1.15.11', '1.15.15', '1.20.3'],
-  5: ['1.15.11', '1.15.15', '1.18.0', '1.20.3'],
-  6: ['1.15.11', '1.15.15', '1.18.0', '1.20.3'],
-  7: ['1.14.0', '1.15.0', '1.15.10', '1.15.11', '1.18.0'],
-  8: ['1.14.0', '1.15.0', '1.15.10', '1.15.11', '1.18.0'],
+  1: ['1.15.10', '1.15.15', '1.18.0', '1.20.3', 'go1.27'],
+  2: ['1.15.10', '1.15.15', '1.18.0', '1.20.3', 'go1.27'],
+  3: ['1.14.0', '1.14.2', '1.15.10', '1.15.15', '1.18.0', '1.20.3', 'go1.27'],
+  4: ['1.15.10', '1.15.11', '1.15.15', '1.20.3', 'go1.27'],
+  5: ['1.15.11', '1.15.15', '1.18.0', '1.20.3', 'go1.27'],
+  6: ['1.15.11', '1.15.15', '1.18.0', '1.20.3', 'go1.27'],
+  7: ['1.14.0', '1.15.0', '1.15.10', '1.15.11', '1.18.0', 'go1.27'],
+  8: ['1.14.0', '1.15.0', '1.15.10', '1.15.11', '1.18.0', 'go1.27'],
   9: ['1.14.0', '1.15.0', '1.15.10', '1.15.11', '1.18.0'],
 };
 

@@ -19,6 +19,8 @@ export const BEFORE_TRIMMED_HEADER: i32 = 7;
 export const BEFORE_SOUND_HEADER: i32 = 8;
 /** From 1.20.3 levels 7 to 9 do not count a dictionary among the bytes of the first block. */
 export const BEFORE_DICTIONARY_APART: i32 = 9;
+/** Go 1.27 alone: level 9 takes a byte that has no code to cost a bit. */
+export const GO_1_27: i32 = 11;
 
 export let generation: i32 = 0;
 

@@ -1,5 +1,5 @@
 // Levels 7 to 9: finding a match among the positions with the same hash.
-import { BEFORE_LAZY_SKIPPED_START, BEFORE_SOUND_HEADER, generation } from './generation';
+import { BEFORE_LAZY_SKIPPED_START, BEFORE_SOUND_HEADER, generation, GO_1_27 } from './generation';
 import { buildCodes } from './huffman';
 import {
   COUNTS, DISTANCE_EXTRA_BITS, LENGTH_EXTRA_BITS, LENGTH_SYMBOLS, PRICE_CODES, TABLES, WINDOW,
@@ -51,6 +51,8 @@ export function countPrices(position: i32, windowEnd: i32): void {
   // 65,536 equal bytes are counted as none: the original counts in 16 bits.
   for (let at = COUNTS; at < COUNTS + 256 * 4; at += 4) store<u32>(at, load<u32>(at) & 0xffff);
   buildCodes(PRICE_CODES, COUNTS, 256, 15);
+  if (generation != GO_1_27) return;
+  for (let at = PRICE_CODES; at < PRICE_CODES + 256 * 4; at += 4) store<u32>(at, max(load<u32>(at), 1));
 }
 
 /** A match in one word; 0 is none. */
