@@ -7,6 +7,7 @@ import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { BlockCoder } from '../pool/block-coder.js';
+import { blockTargetBytes } from '../pool/block-target.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
@@ -22,6 +23,8 @@ export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most (docs/decisions/0006). */
 export const MAX_DELTA_DEPTH = 4;
+/** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
+const CACHE_BYTES = 20 * 1024 * 1024;
 
 /** What one image's save came to. */
 export interface SavedImage {
@@ -64,7 +67,7 @@ export class SaveSession {
     this.pool = pool;
     this.context = context;
     this.#records = records;
-    const cache = new BlockCache(pool.layout, chunks, pool.workers);
+    const cache = new BlockCache(pool.layout, chunks, pool.workers, { budgetBytes: CACHE_BYTES });
     this.known = new KnownBlobs(records, cache, chunks);
     const finder = new BaseFinder({
       chunks,
@@ -73,7 +76,7 @@ export class SaveSession {
       maxDepth: MAX_DELTA_DEPTH,
       context,
     });
-    const bases = chunks.packs.length > Infinity ? { finder, cache, chunks } : null;
+    const bases = chunks.packs.length > 0 ? { finder, cache, chunks } : null;
     this.#packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
     this.ingest = new ChunkIngest({
       chunker: pool.descriptor.chunker,
@@ -81,6 +84,7 @@ export class SaveSession {
       workers: pool.workers,
       packs: this.#packs,
       coder: new BlockCoder(pool.workers, level, bases),
+      blockBytes: blockTargetBytes(level),
       context,
     });
   }
@@ -88,7 +92,7 @@ export class SaveSession {
   static async open(pool: Pool, context: OperationContext, level: number): Promise<SaveSession> {
     const { records, unusable } = await pool.catalog.snapshots();
     for (const { error } of unusable) context.report({ type: 'warning', message: error.message });
-    const chunks = await openChunkCatalog(pool.catalog);
+    const chunks = await openChunkCatalog(pool.catalog, new Set(), { onlyWhole: true });
     for (const { error } of chunks.unusablePacks) {
       context.report({
         type: 'warning',

@@ -1,4 +1,6 @@
 import { PENDING_PACK } from '../catalog/chunk-table.js';
+import { SketchIndex } from '../catalog/sketch-index.js';
+import { SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import { BLOCK_KIND, type BlockKind } from '../format/pack.js';
@@ -14,7 +16,7 @@ const MARGIN_BYTES = 64 * 1024;
 const NEAR_BYTES = 1024 * 1024;
 /** Chunks around a look-alike that are taken with it: what surrounds it was mostly moved along. */
 const AROUND = 1;
-export const SKETCH_WORDS = 6;
+const LOOK_ALIKES = 2;
 
 /** Where a new chunk stands in the stream it is of. */
 export interface ChunkOrigin {
@@ -30,7 +32,7 @@ export interface BaseQuery {
   origins: readonly (ChunkOrigin | null)[];
   /** Known chunks each guide had when the block was sealed: so that the answer is the same each time. */
   horizon: ReadonlyMap<StreamGuide, number>;
-  /** {@link SKETCH_WORDS} a chunk; null when the block was not sketched. */
+  /** {@link SKETCH_FEATURES} a chunk; null when the block was not sketched. */
   sketches: Uint32Array | null;
   maxBytes: number;
 }
@@ -45,6 +47,7 @@ export class BaseFinder {
   readonly #blobs: () => Iterable<BlobRef>;
   readonly #maxDepth: number;
   #loading: Promise<void> | null = null;
+  #sketchIndex: SketchIndex | null = null;
 
   /** @param blobs asked for once, when a block wants bases: blobs of the pool that may be like the new ones, the likest first */
   constructor(parts: {
@@ -70,10 +73,13 @@ export class BaseFinder {
       for (const entry of this.#map.nodes) chosen.add(entry);
       return chosen.entries();
     }
+    const lost: number[] = [];
     for (const run of runsOf(query.origins)) {
       const windows = [...this.#windows(run, query.horizon)];
       for (const { from, to } of windows) this.#addRange(chosen, from, to);
+      if (windows.length === 0) for (let i = run.first; i < run.end; i++) lost.push(i);
     }
+    if (query.sketches) for (const chunk of lost) this.#addLookAlikes(chosen, query.sketches, chunk);
     return chosen.entries();
   }
 
@@ -119,6 +125,26 @@ export class BaseFinder {
   #addRange(chosen: Choice, from: number, to: number): void {
     const { first, end } = this.#map.range(Math.max(0, from), Math.max(1, to));
     for (let number = first; number < end; number++) chosen.add(this.#map.entry(number));
+  }
+
+  #addLookAlikes(chosen: Choice, sketches: Uint32Array, chunk: number): void {
+    const sketch = sketches.subarray(chunk * SKETCH_FEATURES, (chunk + 1) * SKETCH_FEATURES);
+    if (sketch.every((word) => word === 0)) return;
+    const { table, packs } = this.#chunks;
+    this.#sketchIndex ??= this.#indexSketches();
+    for (const { packIndex, chunk: alike } of this.#sketchIndex.find(sketch, LOOK_ALIKES)) {
+      const { chunkIds, chunkCount } = packs[packIndex]!.footer;
+      for (let near = Math.max(0, alike - AROUND); near <= Math.min(chunkCount - 1, alike + AROUND); near++)
+        chosen.add(table.find(chunkIds, near * 32));
+    }
+  }
+
+  #indexSketches(): SketchIndex {
+    const index = new SketchIndex();
+    this.#chunks.packs.forEach(({ footer }, packIndex) => {
+      if (footer.sketches) index.addPack(packIndex, footer.sketches);
+    });
+    return index;
   }
 }
 

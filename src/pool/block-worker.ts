@@ -1,7 +1,8 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
 import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
-import { ZstdCompressor, ZstdDecompressor } from '../compress/zstd.js';
+import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
@@ -9,21 +10,18 @@ import type { WorkerAnswer } from '../stream/worker-pool.js';
 import {
   type BaseMemory,
   type BlockJob,
-  type CompressAnswer,
-  type CompressJob,
   DELTA_DAMAGED,
   type DecodeJob,
   type HashFileJob,
   type HashJob,
+  type SketchJob,
 } from './block-workers.js';
+import { compressBlock, encodeDelta } from './encode-block.js';
 
 const OPEN_FILES = 32;
 /** Small enough that what was read is still in the cache when it is hashed. */
 const READ_BYTES = 256 * 1024;
-/** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
-const WORTHWHILE_RATIO = 0.98;
 
-const compressors = new Map<number, ZstdCompressor>();
 const decompressor = new ZstdDecompressor();
 /** Made when the first delta comes: its kernels take memory. */
 let deltaDecoder: DeltaDecoder | undefined;
@@ -35,8 +33,12 @@ function run(job: BlockJob): unknown {
   switch (job.type) {
     case 'hash':
       return hashChunks(job);
+    case 'sketch':
+      return sketchChunks(job);
     case 'compress':
       return compressBlock(job);
+    case 'encodeDelta':
+      return encodeDelta(job);
     case 'decode':
       return decodeBlock(job);
     case 'hashFile':
@@ -55,20 +57,16 @@ function hashChunks(job: HashJob): Uint8Array {
   return ids;
 }
 
-function compressBlock(job: CompressJob): CompressAnswer {
-  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
-  const compressor = compressors.get(job.level) ?? new ZstdCompressor(job.level);
-  compressors.set(job.level, compressor);
-  const frame = compressor.compress(plain);
-  const raw = frame.length > plain.length * WORTHWHILE_RATIO;
-  // The plain bytes have served: the frame takes their place, so that nothing is allocated a block.
-  if (!raw) plain.set(frame);
-  const stored = raw ? plain : frame;
-  return {
-    storedBytes: stored.length,
-    codec: raw ? BLOCK_CODEC.raw : BLOCK_CODEC.zstd,
-    xxh64: xxh64(stored),
-  };
+/** Sketches of chunks that lie one after the other. */
+function sketchChunks({ memory, offsetBytes, chunkBytes }: SketchJob): Uint32Array {
+  const sketches = new Uint32Array(chunkBytes.length * SKETCH_FEATURES);
+  const sketcher = createSketcher(memory);
+  let at = offsetBytes;
+  chunkBytes.forEach((sizeBytes, i) => {
+    sketcher.sketch(at, sizeBytes, sketches.subarray(i * SKETCH_FEATURES, (i + 1) * SKETCH_FEATURES));
+    at += sizeBytes;
+  });
+  return sketches;
 }
 
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */

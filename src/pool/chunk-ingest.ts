@@ -11,14 +11,13 @@ import type { BlockWorkers } from './block-workers.js';
 import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
 
-/** Plain bytes of a full block: solid 2 MiB frames store 2-3 % less than 1 MiB ones at the same speed (docs/decisions/0005). */
-export const BLOCK_TARGET_BYTES = 2 * 1024 * 1024;
 const SLAB_FRESH_BYTES = 1024 * 1024;
 const SLABS = 10;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
-const MAX_OPEN_BLOCKS = 4;
-/** Open blocks, one being filled of each kind, and what is sealed before the reader is held back. */
-const STAGING_REGIONS = MAX_OPEN_BLOCKS + 5;
+const MAX_OPEN_BYTES = 8 * 1024 * 1024;
+const MIN_OPEN_BLOCKS = 2;
+/** Besides open blocks: one being filled of each kind, and what is sealed before the reader is held back. */
+const FILLING_BLOCKS = 5;
 /** Read buffers: one is worked on while the other is filled. */
 const WINDOWS = 2;
 export const WINDOW_BYTES = 1024 * 1024;
@@ -54,6 +53,8 @@ export class ChunkIngest {
   readonly #arena: SharedArena;
   /** Two buffers for the reader of the source: from them, bytes reach their slab the fast way. */
   readonly windows: readonly Uint8Array[];
+  readonly #blockBytes: number;
+  readonly #maxOpenBlocks: number;
   readonly #freeSlabs: Slab[] = [];
   readonly #freeStaging: SharedRegion[] = [];
   readonly #staging = new Map<BlockKind, SealedBlock>();
@@ -71,6 +72,8 @@ export class ChunkIngest {
     workers: BlockWorkers;
     packs: PackWriter;
     coder: BlockCoder;
+    /** Plain bytes of a full block. */
+    blockBytes: number;
     context: OperationContext;
   }) {
     this.chunkerParameters = parts.chunker;
@@ -79,16 +82,18 @@ export class ChunkIngest {
     this.#packs = parts.packs;
     this.#coder = parts.coder;
     this.#context = parts.context;
+    this.#blockBytes = parts.blockBytes;
+    this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor(MAX_OPEN_BYTES / parts.blockBytes));
+    const stagingRegions = this.#maxOpenBlocks + FILLING_BLOCKS;
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
-    const slack = 64 * (SLABS + STAGING_REGIONS + WINDOWS);
+    const slack = 64 * (SLABS + stagingRegions + WINDOWS);
     this.#arena = new SharedArena(
-      SLABS * slabBytes + STAGING_REGIONS * BLOCK_TARGET_BYTES + WINDOWS * WINDOW_BYTES + slack,
+      SLABS * slabBytes + stagingRegions * parts.blockBytes + WINDOWS * WINDOW_BYTES + slack,
     );
     this.chunker = this.#arena.createChunker(parts.chunker);
     this.windows = Array.from({ length: WINDOWS }, () => this.#arena.allocate(WINDOW_BYTES)!.bytes);
     for (let i = 0; i < SLABS; i++) this.#freeSlabs.push(this.#arena.allocate(slabBytes)!);
-    for (let i = 0; i < STAGING_REGIONS; i++)
-      this.#freeStaging.push(this.#arena.allocate(BLOCK_TARGET_BYTES)!);
+    for (let i = 0; i < stagingRegions; i++) this.#freeStaging.push(this.#arena.allocate(parts.blockBytes)!);
   }
 
   /** False when the pool has nothing that new chunks could be deltas of. */
@@ -106,7 +111,7 @@ export class ChunkIngest {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
       throwIfInterrupted(this.#context.signal);
-      if (this.#openBlocks < MAX_OPEN_BLOCKS) {
+      if (this.#openBlocks < this.#maxOpenBlocks) {
         const slab = this.#freeSlabs.pop();
         if (slab) return slab;
       }
@@ -204,8 +209,8 @@ export class ChunkIngest {
   }
 
   #newStaging(kind: BlockKind, minimumBytes: number): SealedBlock {
-    const free = minimumBytes > BLOCK_TARGET_BYTES ? undefined : this.#freeStaging.pop();
-    const region = free ?? loneRegion(Math.max(minimumBytes, BLOCK_TARGET_BYTES));
+    const free = minimumBytes > this.#blockBytes ? undefined : this.#freeStaging.pop();
+    const region = free ?? loneRegion(Math.max(minimumBytes, this.#blockBytes));
     return { kind, region, plainBytes: 0, chunkIds: [], chunkBytes: [], origins: [], horizon: new Map() };
   }
 
@@ -226,7 +231,7 @@ export class ChunkIngest {
       } catch (error) {
         this.#fail(error);
       }
-      if (block.region.bytes.length === BLOCK_TARGET_BYTES) this.#freeStaging.push(block.region);
+      if (block.region.bytes.length === this.#blockBytes) this.#freeStaging.push(block.region);
       this.#openBlocks--;
       this.#notify();
     });

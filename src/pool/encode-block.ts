@@ -1,0 +1,96 @@
+import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import { DeltaEncoder } from '../compress/delta/delta-encoder.js';
+import { ZstdCompressor } from '../compress/zstd.js';
+import { BLOCK_CODEC } from '../format/block-entry.js';
+import { sha256Into } from '../hash/sha256.js';
+import { xxh64 } from '../hash/xxh64.js';
+import type { BasePiece, CompressAnswer, CompressJob, DeltaAnswer, DeltaJob } from './block-workers.js';
+
+/** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
+const WORTHWHILE_RATIO = 0.98;
+/** A delta must be so much smaller than the block on its own: reading it costs reading its bases too. */
+const WORTHWHILE_DELTA_RATIO = 0.9;
+/** A delta of so small a part of its plain bytes is taken without trying the block on its own. */
+const CLEAR_DELTA_RATIO = 1 / 20;
+/** In a footer. */
+const BASE_ID_BYTES = 32;
+
+const compressors = new Map<number, ZstdCompressor>();
+/** Made when the first delta is: their kernels take memory. */
+const encoders = new Map<number, DeltaEncoder>();
+let decoder: DeltaDecoder | undefined;
+let check = new Uint8Array(0);
+
+/** Compresses a block in place. */
+export function compressBlock(job: Omit<CompressJob, 'type'>): CompressAnswer {
+  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
+  const frame = compress(plain, job.level);
+  if (frame.length > plain.length * WORTHWHILE_RATIO) return storedIn(plain, plain, BLOCK_CODEC.raw);
+  return storedIn(plain, frame, BLOCK_CODEC.zstd);
+}
+
+/** Codes a block in place, as a delta when that is clearly smaller. A delta is decoded again before it counts. */
+export function encodeDelta(job: DeltaJob): DeltaAnswer {
+  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
+  const delta = tryDelta(plain, job);
+  if (!delta) return { ...compressBlock(job), usedBases: [] };
+  const { payload, usedPieces: usedBases } = delta;
+  const costBytes = payload.length + usedBases.length * BASE_ID_BYTES;
+  if (costBytes > plain.length * CLEAR_DELTA_RATIO) {
+    const frame = compress(plain, job.level);
+    if (costBytes > frame.length * WORTHWHILE_DELTA_RATIO) {
+      const raw = frame.length > plain.length * WORTHWHILE_RATIO;
+      const answer = raw ? storedIn(plain, plain, BLOCK_CODEC.raw) : storedIn(plain, frame, BLOCK_CODEC.zstd);
+      return { ...answer, usedBases: [] };
+    }
+  }
+  if (!isRight(plain, payload, usedBases, job.bases)) return { ...compressBlock(job), usedBases: [] };
+  return { ...storedIn(plain, payload, BLOCK_CODEC.delta), usedBases };
+}
+
+function tryDelta(
+  plain: Uint8Array,
+  { level, bases }: DeltaJob,
+): { payload: Uint8Array; usedPieces: number[] } | null {
+  const encoder = encoders.get(level) ?? new DeltaEncoder(level);
+  encoders.set(level, encoder);
+  encoder.fill(bases.map(viewOf), plain);
+  const pieceBytes = Uint32Array.from(bases, ({ sizeBytes }) => sizeBytes);
+  return encoder.encode(pieceBytes, plain.length);
+}
+
+/** True when the bases are what their ids say and the payload with them gives the block. */
+function isRight(
+  plain: Uint8Array,
+  payload: Uint8Array,
+  usedBases: readonly number[],
+  bases: readonly BasePiece[],
+): boolean {
+  const used = usedBases.map((number) => bases[number]!);
+  const id = Buffer.alloc(32);
+  for (const base of used) {
+    sha256Into(viewOf(base), id, 0);
+    if (!id.equals(base.id)) return false;
+  }
+  decoder ??= new DeltaDecoder();
+  if (check.length < plain.length) check = new Uint8Array(plain.length);
+  const rebuilt = check.subarray(0, plain.length);
+  decoder.decodeInto(rebuilt, payload, used.map(viewOf));
+  return Buffer.compare(rebuilt, plain) === 0;
+}
+
+function viewOf({ buffer, offsetBytes, sizeBytes }: BasePiece): Uint8Array {
+  return new Uint8Array(buffer, offsetBytes, sizeBytes);
+}
+
+function compress(plain: Uint8Array, level: number): Uint8Array {
+  const compressor = compressors.get(level) ?? new ZstdCompressor(level);
+  compressors.set(level, compressor);
+  return compressor.compress(plain);
+}
+
+/** The plain bytes have served: what is stored takes their place, so that nothing is allocated a block. */
+function storedIn(plain: Uint8Array, stored: Uint8Array, codec: number): CompressAnswer {
+  if (stored !== plain) plain.set(stored);
+  return { storedBytes: stored.length, codec, xxh64: xxh64(stored) };
+}
