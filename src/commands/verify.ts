@@ -17,7 +17,7 @@ export const verifyCommand = defineCommand<VerifyFlags, VerifyOptions>({
   summary: 'check the pool, or one version, and say what is damaged or missing',
   details: [
     'Without options: that every file is what its name says by size and footer, and that every version has all it',
-    'needs. With --read-data every byte is read and checked; --read-data=10% does so for a tenth of the packs,',
+    'needs. With --read-data every byte is read and every blob rebuilt; --read-data=10% reads a tenth of the packs,',
     'chosen anew each time. Changes nothing. Exit code 4: damage was found; 13: content is missing.',
   ].join(' '),
   arguments: [{ name: '[ref]', does: 'only what this version needs', completes: 'reference' }],

@@ -6,8 +6,10 @@ import { inspectPool } from './inspect-pool.js';
 
 /**
  * Checks a pool and changes nothing: every snapshot against its name, every pack's footer as it stands in the
- * file, every recipe and list of chunks, and that every chunk needed is there; with `readData` also every pack
- * against its name, every block against its checksum and every chunk against its id. The pool's descriptor was
+ * file, every recipe and list of chunks, and that every chunk needed is there, with all that it leans on; with
+ * `readData` also every pack against its name, every block against its checksum and every chunk against its id, and
+ * unless that is of a part only every blob, rebuilt once, against its digest. A finding names the place of the
+ * damage and all versions it takes along, those that need it as the base of a delta too. The pool's descriptor was
  * checked when it was opened.
  * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, POOL_FORMAT_UNSUPPORTED, USAGE, INTERRUPTED; POOL_DAMAGED when a snapshot
  * that cannot be read may be the version asked for

@@ -60,14 +60,16 @@ export interface RewriterParts {
  * go when `finish` has resolved.
  */
 export class PackRewriter {
-  readonly #parts: RewriterParts;
+  readonly #parts: RewriterParts & { cache: BlockCache };
   readonly #recoder: DeltaRecoder;
   readonly #gathering = new Map<number, Gathering>();
 
   constructor(parts: RewriterParts) {
-    this.#parts = parts;
     const { layout, chunks, workers, level } = parts;
-    this.#recoder = new DeltaRecoder(new BlockCache(layout, chunks, workers), chunks, workers, level);
+    // One for all packs: delta blocks of one lean on chunks of another.
+    const cache = new BlockCache(layout, chunks, workers);
+    this.#parts = { ...parts, cache };
+    this.#recoder = new DeltaRecoder(cache, chunks, workers, level);
   }
 
   /**

@@ -64,6 +64,7 @@ describe('precedence', () => {
     ['threads', 'threads', (s) => s.threads, ['1', '2', '3'], [1, 2, 3]],
     ['progress', 'progress', (s) => s.progress, ['plain', 'json', 'none'], ['plain', 'json', 'none']],
     ['level', 'level', (s) => s.level, ['1', '2', '4'], [1, 2, 4]],
+    ['level', 'level', (s) => s.level, ['max', '2', '4'], [22, 2, 4]],
     ['quiet', 'quiet', (s) => s.quiet, ['true', 'yes', '1'], [true, true, true]],
     ['json', 'json', (s) => s.json, ['true', 'on', 'true'], [true, true, true]],
   ];
