@@ -53,6 +53,10 @@ const LEAST_STREAM_LEVEL = 9;
 const DICTIONARY_LEVEL = 9;
 const LEAST_DICTIONARY_LEVEL = 12;
 
+/** One byte of so many is looked at, to tell text; tars of text have their padding. */
+const TEXT_SAMPLE_BYTES = 61;
+const MOST_ZEROS_IN_TEXT = 1 / 8;
+
 /** Base bytes are looked up at every fourth position, or at every eighth … when the table would be too large. */
 const LEAST_STRIDE_BYTES = 4;
 const MOST_TABLE_BITS = 21;
@@ -152,7 +156,7 @@ export class DeltaEncoder {
     return bytes.reduce((sum, { length }) => sum + length, 0) > plainBytes ? null : { bytes, usedPieces };
   }
 
-  #pack({ bytes, usedPieces }: DeltaStreams): PackedDelta | null {
+  #pack({ bytes, usedPieces }: DeltaStreams): EncodedDelta | null {
     const limit = this.#layout.plainBytes;
     if (this.#payload.length < limit + LONGEST_HEADER_BYTES) {
       this.#payload = new Uint8Array(limit + LONGEST_HEADER_BYTES);
@@ -162,7 +166,6 @@ export class DeltaEncoder {
     header[0] = DELTA_FORMS.tolerantCopy;
     let headerEnd = 1;
     let end = LONGEST_HEADER_BYTES;
-    const storedBytes: number[] = [];
     for (const stream of bytes) {
       const frame = stream.length === 0 ? stream : this.#compressor.compress(stream);
       const stored = frame.length < stream.length ? frame : stream;
@@ -171,28 +174,21 @@ export class DeltaEncoder {
       headerEnd = writeNumber(header, headerEnd, stored.length);
       this.#payload.set(stored, end);
       end += stored.length;
-      storedBytes.push(stored.length);
     }
     const begin = LONGEST_HEADER_BYTES - headerEnd;
     this.#payload.set(header.subarray(0, headerEnd), begin);
     if (end - begin >= limit) return null;
-    return { payload: this.#payload.subarray(begin, end), usedPieces, storedBytes };
+    return { payload: this.#payload.subarray(begin, end), usedPieces };
   }
 
-  /**
-   * In text lines are moved, added and taken out, with few bytes changed in place: then most of a payload is copy
-   * lengths and literals, and zstd's search, which weighs what each match costs, may do better.
-   */
-  #tryDictionary(tolerant: PackedDelta, pieceBytes: Uint32Array): EncodedDelta {
-    const { payload, usedPieces, storedBytes } = tolerant;
-    const [, , , gaps, differences] = storedBytes as StreamNumbers;
-    if (this.#dictionaryCompressor === null || (gaps + differences) * 3 > payload.length) {
-      return { payload, usedPieces };
-    }
-    const { base, baseBytes, plain, plainBytes } = this.#layout;
+  /** In text, lines are moved and words reused: zstd's search, which weighs what each match costs, may do better. */
+  #tryDictionary({ payload, usedPieces }: EncodedDelta, pieceBytes: Uint32Array): EncodedDelta {
+    const { base, baseBytes, plain: plainAt, plainBytes } = this.#layout;
+    const plain = this.#memory.view(plainAt, plainBytes);
+    if (this.#dictionaryCompressor === null || !looksLikeText(plain)) return { payload, usedPieces };
     const dictionary = Buffer.concat(pickPieces(this.#memory.view(base, baseBytes), pieceBytes, usedPieces));
     if (hasDictionaryMagic(dictionary)) return { payload, usedPieces };
-    const frame = this.#dictionaryCompressor.compressUsing(dictionary, this.#memory.view(plain, plainBytes));
+    const frame = this.#dictionaryCompressor.compressUsing(dictionary, plain);
     if (frame.length + 1 >= payload.length) return { payload, usedPieces };
     payload[0] = DELTA_FORMS.dictionary;
     payload.set(frame, 1);
@@ -207,8 +203,11 @@ interface DeltaStreams {
   usedPieces: number[];
 }
 
-interface PackedDelta extends EncodedDelta {
-  storedBytes: number[];
+/** Code and data have zero bytes all over, text has none. */
+function looksLikeText(bytes: Uint8Array): boolean {
+  let zeros = 0;
+  for (let at = 0; at < bytes.length; at += TEXT_SAMPLE_BYTES) if (bytes[at] === 0) zeros++;
+  return zeros * TEXT_SAMPLE_BYTES < bytes.length * MOST_ZEROS_IN_TEXT;
 }
 
 /** Five bytes for a difference and its gap: more do not pay. */

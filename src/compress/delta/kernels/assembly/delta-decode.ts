@@ -110,7 +110,7 @@ export function decode(base: usize, baseBytes: u32, plain: usize, plainBytes: u3
     if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
     sourceEnd = source + copy;
     memory.copy(plain, base + source, copy);
-    if (!addDifferences(plain, copy)) return DIFFERENCES_END;
+    if (!addDifferences(plain, copy)) return failed ? NUMBER_CUT_OFF : DIFFERENCES_END;
     plain += copy;
     left -= copy;
   }
