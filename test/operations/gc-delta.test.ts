@@ -20,12 +20,12 @@ const LONG = process.env.DBUP_LONG_TESTS === '1';
 if (!LONG) console.log('gc with more seeds: skipped, set DBUP_LONG_TESTS=1');
 
 /** A layer of files in which bytes are strewn that are other in each version: no chunk stays as it was. */
-function strewn(seed: number, files: number): Uint8Array {
+function strewn(seed: number, files: number, mtime = 1): Uint8Array {
   const parts = Array.from({ length: files }, (_, file) => {
     const bytes = noise(7000 + file, FILE_BYTES);
     const random = seededRandom(seed * 100 + file);
     for (let at = 0; at < bytes.length; at += 4000) bytes[at + Math.floor(random() * 4000)] = seed;
-    return tarFile(`root/file-${file}`, bytes, { mtime: 1 });
+    return tarFile(`root/file-${file}`, bytes, { mtime });
   });
   return concatBytes([...parts, tarEnd()]);
 }
@@ -186,13 +186,18 @@ describe('gc and delta blocks', () => {
       );
       for (const [i, pool] of [here, there].entries()) {
         await pool.save(own[i]!);
-        await saveAsDelta(pool, version(5), await packNames(pool));
+        // Headers of its own keep the pack of each site alive.
+        const images = [
+          { references: ['app:1.0'], layers: [strewn(5, 2)] },
+          { references: [`site:${i}`], layers: [strewn(5, 2, 100 + i)] },
+        ];
+        await saveAsDelta(pool, dockerArchiveOf(images), await packNames(pool));
       }
       for (const directory of ['packs', 'snapshots'])
         await cp(join(there.directory, directory), join(here.directory, directory), { recursive: true });
       const data = (await blocksOf(here)).filter(({ kind, depth }) => kind === 1 && depth === 1);
       expect(data.length).toBe(2);
-      expect(data[0]!.chunkIds).toEqual(data[1]!.chunkIds);
+      expect(data[0]!.chunkIds.filter((id) => data[1]!.chunkIds.includes(id)).length).toBeGreaterThan(3);
       expect(data[0]!.baseIds).not.toEqual(data[1]!.baseIds);
       for (const reference of turn === 1 ? ['own:2', 'own:3'] : ['own:3', 'own:2']) {
         await forget(here, reference);
