@@ -10,8 +10,11 @@ import {
 /** docs/format.md, "Pack": a block entry of a footer. */
 export const BLOCK_ENTRY_BYTES = 32;
 
-/** How a block's stored bytes become its plain bytes; those of a delta block together with its bases'. */
-export const BLOCK_CODEC = { raw: 0, zstd: 1, delta: 2 } as const;
+/**
+ * How a block's stored bytes become its plain bytes; those of a delta block together with its bases'. Of `zstdX86`,
+ * zstd's frame holds the plain bytes after the x86 filter.
+ */
+export const BLOCK_CODEC = { raw: 0, zstd: 1, delta: 2, zstdX86: 3 } as const;
 export type BlockCodec = (typeof BLOCK_CODEC)[keyof typeof BLOCK_CODEC];
 
 /** One block of a pack, as its footer describes it. */
@@ -48,14 +51,14 @@ export function encodeBlockEntry(out: Buffer, at: number, block: BlockEntry): vo
 /**
  * Decodes the `blockCount` entries of a footer whose head has been checked, and checks that blocks lie one after the
  * other inside the pack and that chunk lengths add up to each block's plain length.
- * @param mayLean whether the pack may hold delta blocks
+ * @param codecs what blocks of the pack may have
  * @throws DbupError POOL_DAMAGED
  */
 export function decodeBlockEntries(
   view: Buffer,
   blockCount: number,
   chunkBytes: Uint32Array,
-  { trailer, mayLean, where }: { trailer: PackTrailer; mayLean: boolean; where: string },
+  { trailer, codecs, where }: { trailer: PackTrailer; codecs: readonly number[]; where: string },
 ): BlockEntry[] {
   const blocks: BlockEntry[] = [];
   const blocksEnd = trailer.packBytes - PACK_TRAILER_BYTES - trailer.footerBytes;
@@ -78,7 +81,9 @@ export function decodeBlockEntries(
       baseCount: view.readUInt32LE(at + 28),
     };
     checkBlock(block, nextOffset, blocksEnd, where);
-    checkLeaning(block, mayLean, where);
+    if (!codecs.includes(block.codec))
+      throw damagedPack(where, `the block at ${block.offsetBytes} has the unknown codec ${block.codec}`);
+    checkLeaning(block, where);
     if (view.readUInt8(at + 27) !== 0) throw damagedPack(where, `block ${i} has reserved bytes set`);
     nextOffset += block.storedBytes;
     firstBase += block.baseCount;
@@ -112,21 +117,17 @@ function checkBlock(block: BlockEntry, expectedOffset: number, blocksEnd: number
   if (reason) throw damagedPack(where, `the block at ${block.offsetBytes} ${reason}`);
 }
 
-/** Only a delta block leans on others, and only in a pack that says so may there be one. */
-function checkLeaning(block: BlockEntry, mayLean: boolean, where: string): void {
-  const { codec, depth, baseCount } = block;
-  const isDelta = codec === BLOCK_CODEC.delta && mayLean;
-  const reason =
-    !isDelta && codec !== BLOCK_CODEC.raw && codec !== BLOCK_CODEC.zstd
-      ? `has the unknown codec ${codec}`
-      : isDelta
-        ? depth < 1 || depth > LIMITS.deltaDepth
-          ? `claims depth ${depth}`
-          : baseCount < 1 || baseCount > LIMITS.deltaBases
-            ? `claims ${baseCount} bases`
-            : null
-        : depth !== 0 || baseCount !== 0
-          ? 'leans on others without being a delta'
-          : null;
-  if (reason) throw damagedPack(where, `the block at ${block.offsetBytes} ${reason}`);
+/** Only a delta block leans on others. */
+function checkLeaning({ codec, depth, baseCount, offsetBytes }: BlockEntry, where: string): void {
+  const isDelta = codec === BLOCK_CODEC.delta;
+  const reason = isDelta
+    ? depth < 1 || depth > LIMITS.deltaDepth
+      ? `claims depth ${depth}`
+      : baseCount < 1 || baseCount > LIMITS.deltaBases
+        ? `claims ${baseCount} bases`
+        : null
+    : depth !== 0 || baseCount !== 0
+      ? 'leans on others without being a delta'
+      : null;
+  if (reason) throw damagedPack(where, `the block at ${offsetBytes} ${reason}`);
 }

@@ -21,13 +21,13 @@ import {
 export const PACK_MAGIC = 'DBUPPACK';
 export const PACK_VERSION = 1;
 /** Feature bits: what a footer holds besides blocks and chunks. */
-export const PACK_FEATURE = { delta: 1, sketches: 2 } as const;
+export const PACK_FEATURE = { delta: 1, sketches: 2, x86: 4 } as const;
 /** Six u32 a chunk. */
 export const SKETCH_BYTES = 24;
 const CHUNK_ID_BYTES = 32;
 const VERSION_AT = 8;
 const FEATURES_AT = 12;
-const KNOWN_FEATURES = PACK_FEATURE.delta | PACK_FEATURE.sketches;
+const KNOWN_FEATURES = PACK_FEATURE.delta | PACK_FEATURE.sketches | PACK_FEATURE.x86;
 
 /** What a block's chunks are: file bytes and other content, tar skeletons, or recipes and list nodes. */
 export const BLOCK_KIND = { data: 1, skeleton: 2, recipe: 3 } as const;
@@ -84,6 +84,7 @@ export function encodePackFooter(
 ): Uint8Array {
   const features =
     (blocks.some(({ codec }) => codec === BLOCK_CODEC.delta) ? PACK_FEATURE.delta : 0) |
+    (blocks.some(({ codec }) => codec === BLOCK_CODEC.zstdX86) ? PACK_FEATURE.x86 : 0) |
     (sketches ? PACK_FEATURE.sketches : 0);
   const footerBytes = sizeOfFooter(blocks.length, chunkIds.length, baseIds.length, features);
   const out = Buffer.alloc(footerBytes + PACK_TRAILER_BYTES);
@@ -148,8 +149,10 @@ export function decodePackFooter(footer: Uint8Array, trailer: PackTrailer, where
   const basesAt = lengthsAt + chunkCount * 4;
   const chunkIds = bytes.subarray(idsAt, lengthsAt);
   const chunkBytes = new Uint32Array(bytes.buffer, bytes.byteOffset + lengthsAt, chunkCount);
-  const mayLean = (features & PACK_FEATURE.delta) !== 0;
-  const blocks = decodeBlockEntries(view, blockCount, chunkBytes, { trailer, mayLean, where });
+  const codecs: number[] = [BLOCK_CODEC.raw, BLOCK_CODEC.zstd];
+  if (features & PACK_FEATURE.delta) codecs.push(BLOCK_CODEC.delta);
+  if (features & PACK_FEATURE.x86) codecs.push(BLOCK_CODEC.zstdX86);
+  const blocks = decodeBlockEntries(view, blockCount, chunkBytes, { trailer, codecs, where });
   const last = blocks.at(-1);
   const baseCount = last ? last.firstBase + last.baseCount : 0;
   if (sizeOfFooter(blockCount, chunkCount, baseCount, features) !== footer.length)

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
 import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import { X86Filter } from '../compress/x86/x86-filter.js';
 import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
@@ -23,8 +24,9 @@ const OPEN_FILES = 32;
 const READ_BYTES = 256 * 1024;
 
 const decompressor = new ZstdDecompressor();
-/** Made when the first delta comes: its kernels take memory. */
+/** Made when the first block wants them: kernels take memory. */
 let deltaDecoder: DeltaDecoder | undefined;
+let x86Filter: X86Filter | undefined;
 /** Pack files being read; they never change, so a descriptor stays good. Oldest first. */
 const openFiles = new Map<string, number>();
 let scratch = new Uint8Array(0);
@@ -78,6 +80,7 @@ function decodeBlock(job: DecodeJob): number[] {
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
   if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
   else if (job.codec === BLOCK_CODEC.delta) decodeDelta(plain, stored, job.base!);
+  else if (job.codec === BLOCK_CODEC.zstdX86) decompressX86(plain, stored);
   else decompress(plain, stored);
   if (!job.chunks) return [];
   const id = Buffer.alloc(32);
@@ -99,6 +102,12 @@ function decompress(plain: Uint8Array, stored: Uint8Array): void {
     throw damaged(`zstd says: ${(error as Error).message}`);
   }
   if (sizeBytes !== plain.length) throw damaged(`it holds ${sizeBytes} bytes instead of ${plain.length}`);
+}
+
+function decompressX86(plain: Uint8Array, stored: Uint8Array): void {
+  x86Filter ??= new X86Filter();
+  decompress(x86Filter.buffer(plain.length), stored);
+  x86Filter.undoInto(plain);
 }
 
 function decodeDelta(plain: Uint8Array, stored: Uint8Array, { buffers, pieces }: BaseMemory): void {

@@ -1,5 +1,6 @@
 import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
 import { DeltaEncoder } from '../compress/delta/delta-encoder.js';
+import { X86Filter } from '../compress/x86/x86-filter.js';
 import { ZstdCompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { sha256Into } from '../hash/sha256.js';
@@ -19,33 +20,31 @@ const compressors = new Map<number, ZstdCompressor>();
 /** Made when the first delta is: their kernels take memory. */
 const encoders = new Map<number, DeltaEncoder>();
 let decoder: DeltaDecoder | undefined;
+let filter: X86Filter | undefined;
 let check = new Uint8Array(0);
 
 /** Compresses a block in place. */
 export function compressBlock(job: Omit<CompressJob, 'type'>): CompressAnswer {
   const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
-  const frame = compress(plain, job.level);
-  if (frame.length > plain.length * WORTHWHILE_RATIO) return storedIn(plain, plain, BLOCK_CODEC.raw);
-  return storedIn(plain, frame, BLOCK_CODEC.zstd);
+  return storedIn(plain, compress(plain, job.level));
 }
 
 /** Codes a block in place, as a delta when that is clearly smaller. A delta is decoded again before it counts. */
 export function encodeDelta(job: DeltaJob): DeltaAnswer {
   const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
   const delta = tryDelta(plain, job);
-  if (!delta) return { ...compressBlock(job), usedBases: [] };
+  if (!delta || !isRight(plain, delta.payload, delta.usedPieces, job.bases)) {
+    return { ...storedIn(plain, compress(plain, job.level)), usedBases: [] };
+  }
   const { payload, usedPieces: usedBases } = delta;
   const costBytes = payload.length + usedBases.length * BASE_ID_BYTES;
   if (costBytes > plain.length * CLEAR_DELTA_RATIO) {
-    const frame = compress(plain, job.level);
-    if (costBytes > frame.length * WORTHWHILE_DELTA_RATIO) {
-      const raw = frame.length > plain.length * WORTHWHILE_RATIO;
-      const answer = raw ? storedIn(plain, plain, BLOCK_CODEC.raw) : storedIn(plain, frame, BLOCK_CODEC.zstd);
-      return { ...answer, usedBases: [] };
+    const own = compress(plain, job.level);
+    if (costBytes > own.stored.length * WORTHWHILE_DELTA_RATIO) {
+      return { ...storedIn(plain, own), usedBases: [] };
     }
   }
-  if (!isRight(plain, payload, usedBases, job.bases)) return { ...compressBlock(job), usedBases: [] };
-  return { ...storedIn(plain, payload, BLOCK_CODEC.delta), usedBases };
+  return { ...storedIn(plain, { stored: payload, codec: BLOCK_CODEC.delta }), usedBases };
 }
 
 function tryDelta(
@@ -83,14 +82,24 @@ function viewOf({ buffer, offsetBytes, sizeBytes }: BasePiece): Uint8Array {
   return new Uint8Array(buffer, offsetBytes, sizeBytes);
 }
 
-function compress(plain: Uint8Array, level: number): Uint8Array {
+interface Coded {
+  stored: Uint8Array;
+  codec: number;
+}
+
+/** A block on its own; what is stored is `plain` or valid until the next call. */
+function compress(plain: Uint8Array, level: number): Coded {
   const compressor = compressors.get(level) ?? new ZstdCompressor(level);
   compressors.set(level, compressor);
-  return compressor.compress(plain);
+  filter ??= new X86Filter();
+  const filtered = filter.apply(plain);
+  const frame = compressor.compress(filtered ?? plain);
+  if (frame.length > plain.length * WORTHWHILE_RATIO) return { stored: plain, codec: BLOCK_CODEC.raw };
+  return { stored: frame, codec: filtered ? BLOCK_CODEC.zstdX86 : BLOCK_CODEC.zstd };
 }
 
 /** The plain bytes have served: what is stored takes their place, so that nothing is allocated a block. */
-function storedIn(plain: Uint8Array, stored: Uint8Array, codec: number): CompressAnswer {
+function storedIn(plain: Uint8Array, { stored, codec }: Coded): CompressAnswer {
   if (stored !== plain) plain.set(stored);
   return { storedBytes: stored.length, codec, xxh64: xxh64(stored) };
 }

@@ -1,7 +1,7 @@
-// kernel: shared memory
+// kernel: own memory
 // Turns the relative operands of x86-64 code into absolute ones and back, in place. docs/format.md is normative.
 //
-// It keeps no state and has no static data, so any number of threads may run it over one memory.
+// It keeps no state and has no static data.
 
 /** An operand is only taken for one when its top byte is 0x00 or 0xff: then 25 bits hold it, with its sign. */
 // @ts-ignore: decorator
@@ -83,4 +83,8 @@ export function filter(bytes: usize, length: u32, direction: i32): u32 {
     i = next;
   }
   return turned;
+}
+
+export function copyBytes(target: usize, source: usize, count: u32): void {
+  memory.copy(target, source, count);
 }
