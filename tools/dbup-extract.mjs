@@ -17,6 +17,7 @@ import {
   constants,
   fstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readSync,
@@ -25,6 +26,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 
@@ -36,6 +38,9 @@ const LIMITS = {
   footer: 67_108_864,
   plain: 16_777_216,
   stored: 17_825_792,
+  deltaDepth: 8,
+  bases: 65_536,
+  baseBytes: 33_554_432,
   depth: 8,
   segments: 20_000,
   nesting: 4,
@@ -171,24 +176,29 @@ function readFooter(path, name) {
     const end = size - 32 - footerBytes;
     const footer = readAt(fd, end, footerBytes, what);
     if (xxh64(footer) !== trailer.readBigUInt64LE(8)) throw damaged(`${what}: footer checksum`);
-    if (footer.readUInt16LE(8) !== 1 || footer.readUInt32LE(12) !== 0)
+    const features = footer.readUInt32LE(12);
+    if (footer.readUInt16LE(8) !== 1 || features > 7)
       throw new Refusal('unsupported', `${what} has version ${footer.readUInt16LE(8)} or unknown features`);
     if (footer.readUInt16LE(10) !== 0) throw damaged(`${what}: reserved bytes`);
-    return parseBlocks(footer, end, what);
+    return parseBlocks(footer, end, features, what);
   } finally {
     closeSync(fd);
   }
 }
 
-function parseBlocks(footer, end, what) {
+function parseBlocks(footer, end, features, what) {
   const blockCount = footer.readUInt32LE(0);
   const chunkCount = footer.readUInt32LE(4);
-  if (16 + 32 * blockCount + 36 * chunkCount !== footer.length) throw damaged(`${what}: counts`);
   const idsAt = 16 + 32 * blockCount;
   const lengthsAt = idsAt + 32 * chunkCount;
+  const basesAt = lengthsAt + 4 * chunkCount;
+  const sketches = features & 2 ? 24 * chunkCount : 0;
+  if (basesAt + sketches > footer.length) throw damaged(`${what}: counts`);
+  const idAt = (at) => footer.toString('hex', at, at + 32);
   const blocks = [];
   let offset = 16;
   let chunk = 0;
+  let base = 0;
   for (let i = 0; i < blockCount; i++) {
     const at = 16 + 32 * i;
     const block = {
@@ -196,45 +206,180 @@ function parseBlocks(footer, end, what) {
       stored: footer.readUInt32LE(at + 4),
       plain: footer.readUInt32LE(at + 8),
       codec: footer.readUInt8(at + 24),
+      depth: footer.readUInt8(at + 26),
       chunks: [],
+      bases: [],
     };
     const lastChunk = chunk + footer.readUInt32LE(at + 12);
     if (block.offset !== offset || block.stored > LIMITS.stored || offset + block.stored > end)
       throw damaged(`${what}: block ${i} lies wrong`);
     if (block.plain === 0 || block.plain > LIMITS.plain) throw damaged(`${what}: block ${i} plain bytes`);
-    if (block.codec > 1 || (block.codec === 0 && block.stored !== block.plain))
+    const known = block.codec < 2 || (block.codec === 2 && features & 1) || (block.codec === 3 && features & 4);
+    if (!known || (block.codec === 0 && block.stored !== block.plain))
       throw damaged(`${what}: block ${i} codec`);
-    if (footer.readUIntLE(at + 26, 6) !== 0 || lastChunk > chunkCount)
+    const baseCount = footer.readUInt32LE(at + 28);
+    const leans =
+      block.codec === 2
+        ? block.depth >= 1 && block.depth <= LIMITS.deltaDepth && baseCount >= 1 && baseCount <= LIMITS.bases
+        : block.depth === 0 && baseCount === 0;
+    if (!leans || footer.readUInt8(at + 27) !== 0 || lastChunk > chunkCount)
       throw damaged(`${what}: block ${i} entry`);
     let plain = 0;
     for (; chunk < lastChunk; chunk++) {
       const length = footer.readUInt32LE(lengthsAt + 4 * chunk);
       if (length === 0) throw damaged(`${what}: empty chunk`);
-      const id = footer.toString('hex', idsAt + 32 * chunk, idsAt + 32 * chunk + 32);
-      block.chunks.push({ id, offset: plain, length });
+      block.chunks.push({ id: idAt(idsAt + 32 * chunk), offset: plain, length });
       plain += length;
     }
     if (plain !== block.plain) throw damaged(`${what}: block ${i} sums`);
+    if (basesAt + 32 * (base + baseCount) + sketches > footer.length) throw damaged(`${what}: bases`);
+    for (const last = base + baseCount; base < last; base++) block.bases.push(idAt(basesAt + 32 * base));
+    const ids = new Set(block.bases);
+    if (ids.size < baseCount || block.chunks.some(({ id }) => ids.has(id)))
+      throw damaged(`${what}: block ${i} has a base twice, or of its own`);
     offset += block.stored;
     blocks.push(block);
   }
+  if (basesAt + 32 * base + sketches !== footer.length) throw damaged(`${what}: counts`);
   if (offset !== end || chunk !== chunkCount) throw damaged(`${what}: blocks and footer do not meet`);
   return blocks;
 }
 
-function unzstd(frame, plainBytes) {
+/** @param dictionary what a frame may copy from besides itself */
+function unzstd(frame, plainBytes, dictionary) {
   const maxOutputLength = plainBytes + 1;
-  if (zlib.zstdDecompressSync) {
+  if (zlib.zstdDecompressSync && !dictionary) {
     try {
       return zlib.zstdDecompressSync(frame, { maxOutputLength });
     } catch (error) {
       throw damaged(`a zstd frame: ${error.message}`);
     }
   }
-  const run = spawnSync('zstd', ['-dc', '--long=27'], { input: frame, maxBuffer: maxOutputLength });
-  if (run.error?.code === 'ENOENT') throw new Refusal('failure', 'the program zstd is not installed');
-  if (run.error || run.status !== 0) throw damaged(`a zstd frame: ${run.error?.message ?? run.stderr}`);
-  return run.stdout;
+  const directory = dictionary && mkdtempSync(join(tmpdir(), 'dbup-extract-'));
+  try {
+    const words = ['-dc', '--long=27'];
+    if (directory) {
+      writeFileSync(join(directory, 'base'), dictionary);
+      words.push('-D', join(directory, 'base'));
+    }
+    const run = spawnSync('zstd', words, { input: frame, maxBuffer: maxOutputLength });
+    if (run.error?.code === 'ENOENT') throw new Refusal('failure', 'the program zstd is not installed');
+    if (run.error || run.status !== 0) throw damaged(`a zstd frame: ${run.error?.message ?? run.stderr}`);
+    return run.stdout;
+  } finally {
+    if (directory) rmSync(directory, { recursive: true });
+  }
+}
+
+/** The x86 filter taken back, in place. */
+function unfilter(bytes) {
+  for (let i = 0; i + 18 <= bytes.length; ) {
+    const [a, b, c] = [bytes[i], bytes[i + 1], bytes[i + 2]];
+    let skip = 0;
+    if (a === 0xe8 || a === 0xe9) skip = 1;
+    else if (a === 0x0f && b >= 0x80 && b <= 0x8f) skip = 2;
+    else if (a >= 0x48 && a <= 0x4f && (b === 0x89 || b === 0x8b || b === 0x8d) && (c & 0xc7) === 5) skip = 3;
+    if (skip === 0) {
+      i++;
+      continue;
+    }
+    const value = bytes.readInt32LE(i + skip);
+    i += skip + 4;
+    if (value >= -0x1000000 && value < 0x1000000) bytes.writeInt32LE(((value - i) << 7) >> 7, i - 4);
+  }
+  return bytes;
+}
+
+// Delta blocks -------------------------------------------------------------------------------------------
+
+/** Numbers of seven bits a byte, the lowest first, read one after the other. */
+function numberReader(bytes, start = 0) {
+  const reader = {
+    at: start,
+    next() {
+      let value = 0;
+      for (let i = 0; i < 5; i++) {
+        if (reader.at >= bytes.length) break;
+        const byte = bytes[reader.at++];
+        value += (byte & 127) * 128 ** i;
+        if (byte < 128 && value < 2 ** 32) return value;
+      }
+      throw damaged('a number in a delta');
+    },
+    get ended() {
+      return reader.at === bytes.length;
+    },
+  };
+  return reader;
+}
+
+function undelta(payload, base, plainBytes) {
+  if (payload[0] === 2) {
+    if (base.toString('hex', 0, 4) === '37a430ec') throw damaged('a base that is a formatted dictionary');
+    return unzstd(payload.subarray(1), plainBytes, base);
+  }
+  if (payload[0] !== 1) throw damaged('a delta of no known form');
+  const streams = deltaStreams(payload, plainBytes);
+  const [literalLengths, copyLengths, shifts, gaps] = streams.slice(0, 4).map((bytes) => numberReader(bytes));
+  const [differences, literals] = streams.slice(4);
+  const plain = Buffer.alloc(plainBytes);
+  let [at, literalAt, sourceEnd, differenceAt] = [0, 0, 0, 0];
+  let gap = gaps.ended ? null : gaps.next();
+  while (!literalLengths.ended) {
+    const [literal, copy, shift] = [literalLengths.next(), copyLengths.next(), shifts.next()];
+    const source = (sourceEnd + literal + (shift % 2 === 0 ? shift / 2 : -(shift + 1) / 2)) >>> 0;
+    if (literal > literals.length - literalAt || literal + copy > plainBytes - at || copy === 0)
+      throw damaged('a delta leaves its block');
+    if (source + copy > base.length) throw damaged('a delta leaves its base');
+    literals.copy(plain, at, literalAt, literalAt + literal);
+    literalAt += literal;
+    at += literal;
+    base.copy(plain, at, source, source + copy);
+    let done = 0;
+    while (gap !== null && gap < copy - done) {
+      done += gap;
+      if (differenceAt + 4 > differences.length) throw damaged('the differences of a delta');
+      addDifference(plain, at + done, Math.min(4, copy - done), differences, differenceAt);
+      done += Math.min(4, copy - done);
+      differenceAt += 4;
+      gap = gaps.ended ? null : gaps.next();
+    }
+    if (gap !== null) gap -= copy - done;
+    sourceEnd = source + copy;
+    at += copy;
+  }
+  if (literals.length - literalAt !== plainBytes - at) throw damaged('the literals of a delta');
+  literals.copy(plain, at, literalAt);
+  if (gap !== null || !copyLengths.ended || !shifts.ended || differenceAt !== differences.length)
+    throw damaged('a delta with something left over');
+  return plain;
+}
+
+/** The six streams of a delta: each of them stored as it is, or as a zstd frame where that is shorter. */
+function deltaStreams(payload, plainBytes) {
+  const header = numberReader(payload, 1);
+  const lengths = Array.from({ length: 6 }, () => [header.next(), header.next()]);
+  if (lengths.reduce((sum, [length]) => sum + length, 0) > plainBytes)
+    throw damaged('the streams of a delta');
+  let { at } = header;
+  const streams = lengths.map(([length, stored]) => {
+    const bytes = payload.subarray(at, at + stored);
+    at += stored;
+    if (stored > length || at > payload.length) throw damaged('the streams of a delta');
+    const stream = stored === length ? bytes : unzstd(bytes, length);
+    if (stream.length !== length) throw damaged('a stream of a delta');
+    return stream;
+  });
+  if (at !== payload.length) throw damaged('the streams of a delta');
+  return streams;
+}
+
+/** Four bytes are one number; fewer, at the end of a copy, each their own. */
+function addDifference(plain, at, count, differences, from) {
+  if (count === 4) {
+    const sum = plain.readUInt32LE(at) + differences.readUInt32LE(from);
+    plain.writeUInt32LE(sum % 2 ** 32, at);
+  } else for (let i = 0; i < count; i++) plain[at + i] += differences[from + i];
 }
 
 /** Every chunk of the pool by id, decoded and checked when asked for. */
@@ -246,34 +391,61 @@ class Chunks {
 
   constructor(directory) {
     this.#directory = directory;
+    const byDepth = Array.from({ length: LIMITS.deltaDepth + 1 }, () => []);
     for (const pack of poolNames(directory)) {
       try {
-        for (const block of readFooter(join(directory, pack), pack)) {
-          for (const chunk of block.chunks) {
-            if (!this.#places.has(chunk.id)) this.#places.set(chunk.id, { pack, block, chunk });
-          }
-        }
+        for (const block of readFooter(join(directory, pack), pack))
+          byDepth[block.depth].push({ pack, block });
       } catch (error) {
         if (error.kind !== 'damaged') throw error;
         this.unusable.push(error.message);
       }
     }
+    // What leans on nothing first; what lacks a base last, to say which.
+    const lacking = byDepth.flat().filter((held) => !this.#add(held, false));
+    for (const held of lacking) this.#add(held, true);
   }
 
   read(id) {
-    const place = this.#places.get(id);
-    if (!place) {
-      const why = this.unusable.length > 0 ? ` (${this.unusable.join('; ')})` : '';
-      throw new Refusal(
-        'incomplete',
-        `the pool lacks chunk ${id.slice(0, 12)}${why}: sync it again from where it is whole`,
-      );
-    }
+    const place = this.#place(id);
     const { offset, length } = place.chunk;
     const bytes = this.#block(place.pack, place.block).subarray(offset, offset + length);
     if (sha256(bytes) !== id)
       throw damaged(`chunk ${id.slice(0, 12)} in pack ${place.pack.slice(0, 12)} is not what its id says`);
     return bytes;
+  }
+
+  /** Adds a block whose bases are all there, or any. @returns whether it was added */
+  #add({ pack, block }, any) {
+    const isThere = (id) => this.#places.get(id)?.block.depth < block.depth;
+    if (!any && !block.bases.every(isThere)) return false;
+    for (const chunk of block.chunks) {
+      if (!this.#places.has(chunk.id)) this.#places.set(chunk.id, { pack, block, chunk });
+    }
+    return true;
+  }
+
+  #place(id, depth = Infinity) {
+    const place = this.#places.get(id);
+    if (place && place.block.depth < depth) return place;
+    const why = this.unusable.length > 0 ? ` (${this.unusable.join('; ')})` : '';
+    throw new Refusal(
+      'incomplete',
+      `the pool lacks chunk ${id.slice(0, 12)}${why}: sync it again from where it is whole`,
+    );
+  }
+
+  #base({ bases, depth }) {
+    const bytes = bases.reduce((sum, id) => sum + this.#place(id, depth).chunk.length, 0);
+    if (bytes > LIMITS.baseBytes) throw damaged(`bases of ${bytes} bytes`);
+    return Buffer.concat(bases.map((id) => this.read(id)));
+  }
+
+  #plain(block, stored) {
+    if (block.codec === 0) return stored;
+    if (block.codec === 2) return undelta(stored, this.#base(block), block.plain);
+    const bytes = unzstd(stored, block.plain);
+    return block.codec === 3 ? unfilter(bytes) : bytes;
   }
 
   #block(pack, block) {
@@ -287,7 +459,7 @@ class Chunks {
     } finally {
       closeSync(fd);
     }
-    const plain = block.codec === 0 ? stored : unzstd(stored, block.plain);
+    const plain = this.#plain(block, stored);
     if (plain.length !== block.plain)
       throw damaged(`a block of pack ${pack.slice(0, 12)} has another length`);
     if (this.#decoded.size >= CACHED_BLOCKS) this.#decoded.delete(this.#decoded.keys().next().value);

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DbupError } from '../../src/core/errors.js';
+import type { Expectation } from './golden-expectation.js';
 import { sha256Hex } from './hand-made-pool.js';
-import { type Expectation, MAKERS, makeGoldenPools, POOLS } from './make-golden-pools.js';
+import { MAKERS, makeGoldenPools, POOLS } from './make-golden-pools.js';
 import { extractArchive, loadArchive, runExtract } from './pool-run.js';
 
 if (process.env.DBUP_MAKE_GOLDENS) await makeGoldenPools();

@@ -65,18 +65,27 @@ export interface HandMadeBlock {
   codec: number;
   kind: number;
   chunks: Uint8Array[];
+  /** Of a delta block: its depth, the chunks that are its bases, what is stored. */
+  delta?: { depth: number; bases: Uint8Array[]; stored: Uint8Array };
+  /** 24 bytes a chunk. */
+  sketches?: Uint8Array;
 }
 
-export function packFile(blocks: readonly HandMadeBlock[], version = 1, features = 0): Buffer {
+/** @param features those that the blocks need, where they are not given */
+export function packFile(
+  blocks: readonly HandMadeBlock[],
+  version = 1,
+  features = featuresOf(blocks),
+): Buffer {
   const version8 = Buffer.alloc(8);
   version8.writeUInt16LE(version, 0);
   version8.writeUInt32LE(features, 4);
   const parts: Uint8Array[] = [Buffer.from('DBUPPACK'), version8];
   const entries: Buffer[] = [];
   let offset = 16;
-  for (const { codec, kind, chunks } of blocks) {
+  for (const { codec, kind, chunks, delta } of blocks) {
     const plain = Buffer.concat(chunks);
-    const stored = codec === 0 ? plain : zstdFrame(plain);
+    const stored = delta?.stored ?? (codec === 0 ? plain : zstdFrame(plain));
     const entry = Buffer.alloc(32);
     entry.writeUInt32LE(offset, 0);
     entry.writeUInt32LE(stored.length, 4);
@@ -85,6 +94,8 @@ export function packFile(blocks: readonly HandMadeBlock[], version = 1, features
     entry.writeBigUInt64LE(xxh64(stored), 16);
     entry.writeUInt8(codec, 24);
     entry.writeUInt8(kind, 25);
+    entry.writeUInt8(delta?.depth ?? 0, 26);
+    entry.writeUInt32LE(delta?.bases.length ?? 0, 28);
     entries.push(entry);
     parts.push(stored);
     offset += stored.length;
@@ -95,13 +106,27 @@ export function packFile(blocks: readonly HandMadeBlock[], version = 1, features
   counts.writeUInt32LE(chunks.length, 4);
   const lengths = Buffer.alloc(4 * chunks.length);
   chunks.forEach((chunk, i) => void lengths.writeUInt32LE(chunk.length, 4 * i));
-  const footer = Buffer.concat([counts, version8, ...entries, ...chunks.map(sha256), lengths]);
+  const bases = blocks.flatMap(({ delta }) => delta?.bases ?? []);
+  const sketches = blocks.map((block) => block.sketches ?? Buffer.alloc(block.chunks.length * 24));
+  const footer = Buffer.concat([
+    counts,
+    version8,
+    ...entries,
+    ...chunks.map(sha256),
+    lengths,
+    ...bases.map(sha256),
+    ...(features & 2 ? sketches : []),
+  ]);
   const trailer = Buffer.alloc(32);
   trailer.writeUInt32LE(footer.length, 0);
   trailer.writeBigUInt64LE(xxh64(footer), 8);
   trailer.writeBigUInt64LE(BigInt(offset + footer.length + 32), 16);
   trailer.write('DBUPTAIL', 24, 'latin1');
   return Buffer.concat([...parts, footer, trailer]);
+}
+
+function featuresOf(blocks: readonly HandMadeBlock[]): number {
+  return (blocks.some(({ delta }) => delta) ? 1 : 0) | (blocks.some(({ sketches }) => sketches) ? 2 : 0);
 }
 
 export function streamReference(chunk: Uint8Array, depth = 0, length = chunk.length): Buffer {

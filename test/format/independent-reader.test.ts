@@ -1,10 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ODD_TARS } from '../support/odd-tars.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
 import { sha256Hex, writePool } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
+import { leanPack, packNames } from './lean-pack.js';
 import { LEFT_OVER } from './make-golden-pools.js';
 import {
   extractArchive,
@@ -21,6 +22,27 @@ const BIG = concatBytes([
   tarFile('zeros', new Uint8Array(900_000)),
   tarEnd(),
 ]);
+
+/** A layer whose files differ a little from version to version. */
+function release(version: number): Uint8Array {
+  const binary = noise(11, 400_000);
+  for (let at = version; at < binary.length; at += 5003) binary[at] = (binary[at]! + version) & 255;
+  const text = Buffer.from(`release ${version}\n${'the same line in all of them\n'.repeat(900)}`);
+  return concatBytes([tarFile('binary', binary), tarFile('text', new Uint8Array(text)), tarEnd()]);
+}
+
+/** A layer of text whose lines move about from version to version. */
+function rewritten(version: number): Uint8Array {
+  const order = noise(version, 6000);
+  const lines = Array.from({ length: 6000 }, (_, i) => `setting ${(i * 7919) % 6007} is ${i % 13}\n`);
+  const groups = Array.from({ length: 1500 }, (_, i) => lines.slice(i * 4, i * 4 + 4).join(''));
+  groups.sort(
+    (a, b) =>
+      order[a.length + (Number.parseInt(a.slice(8), 10) % 5000)]! -
+      order[b.length + (Number.parseInt(b.slice(8), 10) % 5000)]!,
+  );
+  return concatBytes([tarFile('settings', new Uint8Array(Buffer.from(groups.join('')))), tarEnd()]);
+}
 
 async function agree(pool: string, reference: string, saved: Uint8Array): Promise<void> {
   expect(sha256Hex(await extractArchive(pool, reference)), `extract ${reference}`).toBe(sha256Hex(saved));
@@ -63,6 +85,36 @@ describe('the independent reader', () => {
       const list = runExtract(pool);
       expect(list.exitCode).toBe(0);
       expect(list.stdout.trim().split('\n')).toHaveLength(3);
+    });
+  });
+
+  it('reads blocks that lean on one another, three packs deep, and says which base is not there', async () => {
+    await withDirectory(async (directory) => {
+      const pool = join(directory, 'pool');
+      const versions = [1, 2, 3].map((version) =>
+        dockerArchive({ reference: 'app:1', layers: [release(version)] }),
+      );
+      const texts = [1, 2].map((version) =>
+        dockerArchive({ reference: 'text:1', layers: [rewritten(version)] }),
+      );
+      const names: string[] = [];
+      for (const bytes of [...versions, ...texts]) {
+        const before = new Set(await packNames(pool).catch(() => []));
+        await saveArchiveBytes(pool, bytes);
+        names.push(...(await packNames(pool)).filter((name) => !before.has(name)));
+      }
+      expect(names).toHaveLength(5);
+      // From the top: what is leaned on must not get deeper than what leans on it.
+      const forms = await leanPack(pool, names[2]!, names[1]!, 2);
+      forms.push(...(await leanPack(pool, names[1]!, names[0]!, 1)));
+      forms.push(...(await leanPack(pool, names[4]!, names[3]!, 1)));
+      expect([...new Set(forms)].sort()).toEqual([1, 2]);
+      await agree(pool, 'text:1', texts[1]!);
+      for (let back = 0; back < 3; back++) await agree(pool, `app:1~${back}`, versions[2 - back]!);
+      await rm(join(pool, 'packs', names[0]!));
+      const run = runExtract(pool, 'app:1', join(directory, 'out'));
+      expect(run).toMatchObject({ exitCode: 13, stderr: expect.stringContaining('lacks chunk') });
+      await expect(loadArchive(pool, 'app:1')).rejects.toMatchObject({ code: 'POOL_INCOMPLETE' });
     });
   });
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { xxh64 } from '../../src/hash/xxh64.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
+import { type Expectation, fails, fromFiles, type Maker, ok } from './golden-expectation.js';
 import {
   blobSegment,
   descriptorFile,
@@ -23,31 +24,11 @@ import {
   writePool,
 } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
+import { LEANING_POOLS } from './leaning-golden-pools.js';
 import { saveArchiveBytes, withDirectory } from './pool-run.js';
 import { ARCHIVE, poolOf, TINY_BLOCKS, tinyPool, tinySnapshot } from './tiny-image.js';
 
 export const POOLS = fileURLToPath(new URL('../../fixtures/pools/', import.meta.url));
-
-/** What `expected.json` beside the pools says of one of them. */
-export interface Expectation {
-  /** SHA-256 of the saved archive of each version, by address. */
-  archives: Record<string, string>;
-  /** The error code where loading fails, by address; `open` for opening the pool itself. */
-  errors: Record<string, string>;
-}
-
-type Maker = (directory: string) => Promise<Expectation>;
-
-const ok = (archives: Record<string, Uint8Array>): Expectation => ({
-  archives: Object.fromEntries(
-    Object.entries(archives).map(([address, bytes]) => [address, sha256Hex(bytes)]),
-  ),
-  errors: {},
-});
-const fails = (code: string, address = 'hello:1'): Expectation => ({
-  archives: {},
-  errors: { [address]: code },
-});
 
 const PACK = [...tinyPool()].find(([name]) => name.startsWith('packs/'))!;
 const SNAPSHOT = [...tinyPool()].find(([name]) => name.startsWith('snapshots/'))!;
@@ -97,13 +78,6 @@ function oddRecipe(bytes: Uint8Array, archiveRecipe: Uint8Array, chunks: Uint8Ar
   };
   return poolOf([packFile(blocks)], [tinySnapshot({ archive })]);
 }
-
-const fromFiles =
-  (files: PoolFiles, expectation: Expectation): Maker =>
-  async (directory) => {
-    await writePool(directory, files);
-    return expectation;
-  };
 
 /** Pieces of the tiny archive under three levels of list nodes. */
 function deepStream(): PoolFiles {
@@ -242,7 +216,11 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     repacked(pack)(files);
   }, fails('POOL_INCOMPLETE')),
   'newer-pack-version': injured(repacked(packFile(TINY_BLOCKS, 2)), fails('POOL_FORMAT_UNSUPPORTED')),
-  'unknown-pack-feature': injured(repacked(packFile(TINY_BLOCKS, 1, 1)), fails('POOL_FORMAT_UNSUPPORTED')),
+  'unknown-pack-feature': injured(
+    repacked(packFile(TINY_BLOCKS, 1, 0x80000000)),
+    fails('POOL_FORMAT_UNSUPPORTED'),
+  ),
+  ...LEANING_POOLS,
   'newer-format': injured(
     (files) =>
       void files.set('dbup-pool.json', descriptorFile({ format: 2, features: { of: 'another shape' } })),

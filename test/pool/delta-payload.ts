@@ -7,8 +7,9 @@ import { DeltaEncoder } from '../../src/compress/delta/delta-encoder.js';
 export function encodeDelta(
   plain: Uint8Array,
   bases: readonly Uint8Array[],
+  level = 3,
 ): { stored: Uint8Array; bases: Uint8Array[]; numbers: number[] } {
-  const encoder = new DeltaEncoder(3);
+  const encoder = new DeltaEncoder(level);
   const whole = Buffer.concat(bases);
   const buffers = encoder.buffers(whole.length, plain.length);
   buffers.base.set(whole);
