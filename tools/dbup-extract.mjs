@@ -214,7 +214,8 @@ function parseBlocks(footer, end, features, what) {
     if (block.offset !== offset || block.stored > LIMITS.stored || offset + block.stored > end)
       throw damaged(`${what}: block ${i} lies wrong`);
     if (block.plain === 0 || block.plain > LIMITS.plain) throw damaged(`${what}: block ${i} plain bytes`);
-    const known = block.codec < 2 || (block.codec === 2 && features & 1) || (block.codec === 3 && features & 4);
+    const known =
+      block.codec < 2 || (block.codec === 2 && features & 1) || (block.codec === 3 && features & 4);
     if (!known || (block.codec === 0 && block.stored !== block.plain))
       throw damaged(`${what}: block ${i} codec`);
     const baseCount = footer.readUInt32LE(at + 28);

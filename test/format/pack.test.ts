@@ -8,6 +8,7 @@ import {
   decodePackFooter,
   encodePackFooter,
   encodePackHeader,
+  PACK_FEATURE,
   sketchesOfBlock,
 } from '../../src/format/pack.js';
 import { decodePackTrailer, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from '../../src/format/pack-trailer.js';
@@ -213,9 +214,10 @@ describe('pack', () => {
 
   // In MIXED: three entries, five ids and lengths, three bases, five sketches. The delta block is the second.
   const DELTA = HEAD + 32;
+  const NEXT_FEATURE = 2 * Math.max(...Object.values(PACK_FEATURE));
   const BASES = HEAD + 3 * 32 + 5 * 36;
   it.each<[string, string, (footer: Buffer) => void]>([
-    ['the next feature bit', 'POOL_FORMAT_UNSUPPORTED', (f) => f.writeUInt32LE(7, 12)],
+    ['the next feature bit', 'POOL_FORMAT_UNSUPPORTED', (f) => f.writeUInt32LE(NEXT_FEATURE | 3, 12)],
     ['a delta block that no bit announces', 'POOL_DAMAGED', (f) => f.writeUInt32LE(2, 12)],
     ['sketches that no bit announces', 'POOL_DAMAGED', (f) => f.writeUInt32LE(1, 12)],
     ['a codec after the last', 'POOL_DAMAGED', (f) => f.writeUInt8(3, DELTA + 24)],
