@@ -154,7 +154,9 @@ export class BlockWorkers {
       id,
     }));
     const job: DeltaJob = { type: 'encodeDelta', buffer, offsetBytes, sizeBytes, level, bases };
-    const { storedBytes, codec, xxh64, usedBases } = await this.#pool.run<DeltaAnswer>(job);
+    // Coding a delta takes tens of MB: half of the threads keep them.
+    const threads = Math.max(1, this.threads >> 1);
+    const { storedBytes, codec, xxh64, usedBases } = await this.#pool.run<DeltaAnswer>(job, threads);
     return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64, usedBases };
   }
 

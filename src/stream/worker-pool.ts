@@ -39,15 +39,19 @@ export class WorkerPool<Job extends { type: string }> {
     return this.#size;
   }
 
-  /** Runs a job. @throws Error with the worker's message and `code`, or when the worker died */
-  run<Result>(job: Job, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
+  /**
+   * Runs a job.
+   * @param threads only the first so many threads take it: what a job of its kind keeps in memory, each of them keeps
+   * @throws Error with the worker's message and `code`, or when the worker died
+   */
+  run<Result>(job: Job, threads: number = this.#size): Promise<Result> {
     if (this.#closed) return Promise.reject(new Error('the worker pool is closed'));
-    const member = this.#leastBusy();
+    const member = this.#leastBusy(threads);
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
       member.pending.set(id, { resolve, reject });
       member.worker.ref();
-      member.worker.postMessage({ id, job }, [...transfer]);
+      member.worker.postMessage({ id, job });
     });
   }
 
@@ -57,11 +61,12 @@ export class WorkerPool<Job extends { type: string }> {
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 
-  #leastBusy(): Member {
-    const idle = this.#members.find((member) => member.pending.size === 0);
+  #leastBusy(threads: number): Member {
+    const members = this.#members.slice(0, threads);
+    const idle = members.find((member) => member.pending.size === 0);
     if (idle) return idle;
-    if (this.#members.length < this.#size) return this.#start();
-    return this.#members.reduce((best, member) => (member.pending.size < best.pending.size ? member : best));
+    if (members.length < threads) return this.#start();
+    return members.reduce((best, member) => (member.pending.size < best.pending.size ? member : best));
   }
 
   #start(): Member {
