@@ -38,6 +38,12 @@ export const LIMITS = {
   recipeDepth: 4,
   /** Segments (nested blobs and runs) of one archive. */
   archiveSegments: 20_000,
+  /** The header of one gzip member that a recipe holds. */
+  gzipHeaderBytes: 4096,
+  /** Members of one gzip file that a recipe rebuilds. */
+  gzipMembers: 200_000,
+  /** Bytes after the last gzip member that a recipe holds. */
+  gzipTrailingBytes: 64 * KiB,
   /** Blobs one snapshot may list. */
   snapshotBlobs: 10_000,
   /** A JSON document inside an image: manifest.json, index, manifest, config. */

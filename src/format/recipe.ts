@@ -1,5 +1,7 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
+import { UnknownEncoderError } from './encoder-spec.js';
+import { decodeGzipBody, encodeGzipBody, type GzipRecipe } from './gzip-recipe.js';
 
 /** docs/format.md, "Recipe". Every number is little-endian; ids are 64 hex digits in memory, 32 bytes on disk. */
 export const RECIPE_MAGIC = 'DBR1';
@@ -39,10 +41,16 @@ export type Recipe =
       skeleton: StreamRef;
       /** File contents in order: runs of bytes, and blobs with recipes of their own. */
       segments: Segment[];
-    };
+    }
+  | GzipRecipe;
 
 /** Encodes a recipe. @throws DbupError INPUT_TOO_LARGE when it has more segments than a reader accepts */
 export function encodeRecipe(recipe: Recipe): Uint8Array {
+  if (recipe.kind === 'gzip') {
+    const head = Buffer.alloc(RECIPE_HEAD_BYTES);
+    writeHead(head, RECIPE_KIND.gzip, recipe.sizeBytes);
+    return Buffer.concat([head, encodeGzipBody(recipe)]);
+  }
   if (recipe.kind === 'plain') {
     const out = Buffer.alloc(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
     writeHead(out, RECIPE_KIND.plain, recipe.sizeBytes);
@@ -82,15 +90,15 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   if (view.toString('latin1', 0, 4) !== RECIPE_MAGIC) throw damagedRecipe(where, 'it has no recipe magic');
   const kind = view.readUInt8(4);
   const sizeBytes = readSize(view, 8, where);
+  if (kind === RECIPE_KIND.gzip) {
+    checkReserved(view, 5, 3, where);
+    return decodeGzip(view.subarray(RECIPE_HEAD_BYTES), sizeBytes, where);
+  }
   if (kind !== RECIPE_KIND.plain && kind !== RECIPE_KIND.tar) {
-    throw new DbupError(
-      'POOL_FORMAT_UNSUPPORTED',
-      `recipe ${where} is of kind ${kind}, which this dbup does not know`,
-      {
-        hint: 'Update dbup on this machine to the version that wrote the pool.',
-        details: { recipe: where, kind },
-      },
-    );
+    throw unsupported(`recipe ${where} is of kind ${kind}, which this dbup does not know`, {
+      recipe: where,
+      kind,
+    });
   }
   checkReserved(view, 5, 3, where);
   need(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
@@ -128,6 +136,17 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   }
   if (at !== view.length || total !== sizeBytes) throw damagedRecipe(where, 'sizes do not agree');
   return { kind: 'tar', sizeBytes, skeleton: stream, segments };
+}
+
+function decodeGzip(body: Uint8Array, sizeBytes: number, where: string): GzipRecipe {
+  try {
+    return decodeGzipBody(body, sizeBytes);
+  } catch (error) {
+    if (error instanceof UnknownEncoderError)
+      throw unsupported(`recipe ${where}: ${error.message}`, { recipe: where });
+    if (error instanceof RangeError) throw damagedRecipe(where, error.message);
+    throw error;
+  }
 }
 
 function segmentBytes(segment: Segment): number {
@@ -183,6 +202,13 @@ function readSize(view: Buffer, at: number, where: string): number {
 function checkReserved(view: Buffer, at: number, byteCount: number, where: string): void {
   if (view.subarray(at, at + byteCount).every((byte) => byte === 0)) return;
   throw damagedRecipe(where, `reserved bytes at ${at} are set`);
+}
+
+function unsupported(message: string, details: Record<string, unknown>): DbupError {
+  return new DbupError('POOL_FORMAT_UNSUPPORTED', message, {
+    hint: 'Update dbup on this machine to the version that wrote the pool.',
+    details,
+  });
 }
 
 function damagedRecipe(where: string, reason: string): DbupError {

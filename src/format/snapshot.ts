@@ -4,7 +4,9 @@ import { checkFormat, JsonFields as Fields, type JsonFields, parsePoolJson } fro
 
 /** docs/format.md, "Snapshot". */
 export const SNAPSHOT_FORMAT = 1;
-const KNOWN_FEATURES: readonly string[] = [];
+/** The snapshot leads to recipes of gzip files. */
+export const GZIP_RECIPE_FEATURE = 'gzip-recipe';
+const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE];
 const HEX64 = /^[0-9a-f]{64}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** Any repository, and a tag as docker has it: printable ASCII, so that it can be shown as it is. */
@@ -16,6 +18,10 @@ export interface SnapshotBlob {
   sizeBytes: number;
   mediaType: string;
   recipeId: string;
+  /** Of a compressed blob that is stored open: the encoder that makes it again. For people. */
+  encoder?: string;
+  /** Of a compressed blob that is stored as it was: why. For people. */
+  verbatim?: string;
 }
 
 export interface SnapshotLayer {
@@ -55,6 +61,8 @@ export interface SnapshotStats {
 
 /** One saved state of one image reference. */
 export interface Snapshot {
+  /** What a reader must know to load it; absent where that is nothing. */
+  features?: string[];
   reference: string;
   /** ISO 8601, milliseconds, UTC; never earlier than the version it follows. */
   createdAt: string;
@@ -106,7 +114,9 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
   const archive = fields.optionalObject('archive');
   const rollbackOf = fields.optionalString('rollbackOf', HEX64);
   const stats = fields.object('stats');
+  const features = fields.strings('features', LIMITS.poolFeatures);
   return {
+    ...(features.length > 0 && { features }),
     reference: fields.string('reference', REFERENCE),
     createdAt: fields.time('createdAt'),
     host: fields.string('host'),
@@ -133,7 +143,7 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
 }
 
 /** Raised whenever `decodeSnapshot` accepts less than before or makes something else of it. */
-export const SNAPSHOT_READER = 1;
+export const SNAPSHOT_READER = 2;
 
 /**
  * The snapshot of bytes that `decodeSnapshot` of this {@link SNAPSHOT_READER} accepted before: the same answer without
@@ -141,6 +151,7 @@ export const SNAPSHOT_READER = 1;
  */
 export function readCheckedSnapshot(bytes: Buffer): Snapshot {
   const {
+    features,
     reference,
     createdAt,
     host,
@@ -155,6 +166,7 @@ export function readCheckedSnapshot(bytes: Buffer): Snapshot {
     rollbackOf,
   } = JSON.parse(bytes.toString('utf8')) as Snapshot;
   return {
+    ...(features && features.length > 0 && { features }),
     reference,
     createdAt,
     host,
@@ -184,11 +196,15 @@ function decodeImage(fields: JsonFields): SnapshotImage {
 }
 
 function decodeBlob(fields: JsonFields): SnapshotBlob {
+  const encoder = fields.optionalString('encoder');
+  const verbatim = fields.optionalString('verbatim');
   return {
     digest: fields.string('digest', DIGEST),
     sizeBytes: fields.count('sizeBytes'),
     mediaType: fields.string('mediaType'),
     recipeId: fields.string('recipeId', HEX64),
+    ...(encoder !== undefined && { encoder }),
+    ...(verbatim !== undefined && { verbatim }),
   };
 }
 

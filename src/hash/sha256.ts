@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 
 /** Bytes of a SHA-256 digest. */
 export const SHA256_BYTES = 32;
@@ -23,7 +23,16 @@ export function sha256Into(bytes: Uint8Array, out: Buffer, offset: number): void
 
 /** A SHA-256 fed piece by piece; `hex()` ends it. */
 export class Sha256Stream {
-  readonly #hash = createHash('sha256');
+  readonly #hash: Hash;
+
+  constructor(hash: Hash = createHash('sha256')) {
+    this.#hash = hash;
+  }
+
+  /** Another one that has been fed the same and goes its own way. */
+  copy(): Sha256Stream {
+    return new Sha256Stream(this.#hash.copy());
+  }
 
   update(bytes: Uint8Array): void {
     this.#hash.update(bytes);

@@ -16,10 +16,16 @@ export async function appendSnapshot(
   current: SnapshotRecord | undefined,
   context: OperationContext,
 ): Promise<SnapshotRecord> {
-  const { reference, ...rest } = contents;
+  const { features, reference, ...rest } = contents;
   const after = current ? Date.parse(current.snapshot.createdAt) + 1 : 0;
   const createdAt = new Date(Math.max(context.now(), after)).toISOString();
-  const snapshot: Snapshot = { reference, ...rest, createdAt, host: hostname() };
+  const snapshot: Snapshot = {
+    ...(features && { features }),
+    reference,
+    ...rest,
+    createdAt,
+    host: hostname(),
+  };
   const bytes = encodeSnapshot(snapshot);
   const { fs, layout } = pool;
   const id = await writeDurably(fs, layout.temporaryDirectory, layout.snapshotsDirectory, bytes);

@@ -10,7 +10,7 @@ import { BlockBases, NO_BASE } from '../pool/block-bases.js';
 import type { BlockCache } from '../pool/block-cache.js';
 import { blockChunkIds } from '../pool/block-scan.js';
 import type { BlockAddress, ChunkCatalog } from '../pool/chunk-catalog.js';
-import { streamsOf } from '../pool/reachability.js';
+import { recipesIn, streamsOf } from '../pool/reachability.js';
 
 /** Something wrong with chunks; images are found to be hit by it when their recipes lead to one of them. */
 export interface Fault {
@@ -107,11 +107,8 @@ export class FaultTrace {
     if (!recipe.ok) return this.#remember(entry, recipe.faults);
     let faults = NONE;
     for (const stream of streamsOf(recipe.value)) faults = union(faults, await this.#stream(stream));
-    if (recipe.value.kind === 'tar') {
-      for (const segment of recipe.value.segments) {
-        if (segment.type !== 'blob') continue;
-        faults = union(faults, await this.#recipe(segment.blob.recipeId, segment.blob.sizeBytes, depth + 1));
-      }
+    for (const inner of recipesIn(recipe.value)) {
+      faults = union(faults, await this.#recipe(inner.recipeId, inner.sizeBytes, depth + 1));
     }
     return this.#remember(entry, faults);
   }

@@ -4,7 +4,7 @@ import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotImage, SnapshotLayer } from '../format/snapshot.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import { parsePlatform, platformMatches } from '../oci/platform.js';
-import { openArchive, openBlob } from '../pool/blob-source.js';
+import { openArchive, openBlob, readRecipe } from '../pool/blob-source.js';
 import type { BlockCache } from '../pool/block-cache.js';
 import { readSource } from '../pool/byte-source.js';
 
@@ -85,11 +85,20 @@ export class ImageReader {
     );
   }
 
-  /** A layer inflated, if it was saved compressed. That costs one pass to learn its size. */
+  /** A layer as a plain tar. One that is stored compressed costs one pass to learn its size. */
   async plainLayer(layer: SnapshotLayer): Promise<PlainLayer> {
     const { digest, diffId } = layer;
     if (digest === diffId)
       return { diffId, sizeBytes: this.blobBytes(digest), read: () => this.blob(digest) };
+    const stored = this.#ref(digest);
+    const recipe = await readRecipe(this.#cache, stored.recipeId, stored.sizeBytes);
+    if (recipe.kind === 'gzip') {
+      const plain = { digestHex: diffId.slice('sha256:'.length), ...recipe.inner };
+      const open = async function* (cache: BlockCache): AsyncGenerator<Uint8Array> {
+        yield* readSource(await openBlob(cache, plain));
+      };
+      return { diffId, sizeBytes: plain.sizeBytes, read: () => open(this.#cache) };
+    }
     let sizeBytes = 0;
     for await (const piece of this.#inflate(digest, diffId)) sizeBytes += piece.length;
     return { diffId, sizeBytes, read: () => this.#inflate(digest, diffId) };

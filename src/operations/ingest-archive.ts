@@ -7,7 +7,8 @@ import { DbupError, isSystemError } from '../core/errors.js';
 import type { ArchiveInput } from '../image/archive-input.js';
 import { storeRecipe, TarSplitter } from '../pool/blob-writer.js';
 import { ArchiveEnding } from './archive-ending.js';
-import { type IngestedMember, type IngestParts, MemberSink } from './member-sink.js';
+import type { IngestedMember, IngestParts } from './ingested-member.js';
+import { MemberSink } from './member-sink.js';
 
 /** Where no tar header came in so many bytes, none is waited for: the input may be endless. */
 const FIRST_MEMBER_WITHIN_BYTES = 16 * 1024 * 1024;
@@ -26,9 +27,11 @@ export interface IngestedArchive {
  */
 export async function ingestArchive(input: ArchiveInput, parts: IngestParts): Promise<IngestedArchive> {
   input.useBuffers(parts.ingest.windows);
+  const ingest = new ArchiveIngest(input, parts);
   try {
-    return await new ArchiveIngest(input, parts).run();
+    return await ingest.run();
   } catch (error) {
+    await ingest.abandon();
     // Of a file that was changed meanwhile nothing else is worth telling.
     const refused = error instanceof DbupError && /^(INPUT|DIGEST)_/.test(error.code);
     if (refused || isSystemError(error, 'TRUNCATED')) await input.assertUnchanged();
@@ -77,6 +80,11 @@ class ArchiveIngest {
     return { recipeId, sizeBytes, members: this.#sink.members };
   }
 
+  /** Never throws. */
+  abandon(): Promise<void> {
+    return this.#sink.abandon();
+  }
+
   /** Feeds the splitter, leaving out the contents of members that are known and hashed elsewhere. */
   async #write(bytes: Uint8Array): Promise<void> {
     const endBytes = this.#input.positionBytes;
@@ -86,7 +94,11 @@ class ArchiveIngest {
       if (walk.kind === 'skeleton') this.#ending.skeleton(piece, walk.remainingBytes);
       else if (this.#sink.openMember === null) {
         const member = walk.member!;
-        if (await this.#sink.trySkip(member, endBytes - bytes.length + at, piece)) {
+        const position = endBytes - bytes.length + at;
+        const isLeftOut =
+          (await this.#sink.trySkip(member, position, piece)) ||
+          (await this.#sink.tryQueue(member, position, piece));
+        if (isLeftOut) {
           const restBytes = member.sizeBytes - (bytes.length - at);
           this.#splitter.skipMember(member.sizeBytes);
           if (restBytes > 0) {
@@ -134,6 +146,7 @@ class ArchiveIngest {
     if (!members.has(DOCKER_MANIFEST_NAME) && !members.has(OCI_INDEX_NAME)) {
       throw explainMissingManifest(members);
     }
+    await this.#sink.settle();
     await this.#input.assertUnchanged();
   }
 

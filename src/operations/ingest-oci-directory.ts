@@ -1,18 +1,18 @@
 import { blobPath, walkImageTree } from '../archive/oci-layout.js';
-import { COMPRESSION_MAGIC_BYTES, detectCompression } from '../compress/inflate.js';
+import { COMPRESSION_MAGIC_BYTES, type Compression, detectCompression } from '../compress/inflate.js';
 import { PlainDigester } from '../compress/plain-digest.js';
 import { throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
-import type { BlobRef } from '../format/recipe.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { type ArchiveInput, openArchiveInput } from '../image/archive-input.js';
 import { fileInfo, type OciDirectory, ociBlobFile, readSmallFile } from '../image/oci-directory.js';
 import type { Descriptor } from '../oci/descriptor.js';
 import { type Digest, digestHex } from '../oci/digest.js';
 import { isImageConfigMediaType, isIndexMediaType, isManifestMediaType } from '../oci/media-types.js';
-import { BlobWriter } from '../pool/blob-writer.js';
-import { digestMismatch, type IngestedMember } from './member-sink.js';
+import { BlobWriter, type StoredBlob } from '../pool/blob-writer.js';
+import type { IngestedMember } from './ingested-member.js';
+import { digestMismatch } from './member-sink.js';
 import type { SaveSession } from './save-session.js';
 
 /**
@@ -26,14 +26,18 @@ export async function ingestOciDirectory(
 ): Promise<Map<string, IngestedMember>> {
   const members = new Map<string, IngestedMember>();
   const budget = new DocumentBudget(layout.path);
+  const asked = new Set<string>();
   for (const { descriptor } of layout.entries) {
     await readDocuments(layout.path, descriptor, members, budget);
     const tree = walkImageTree(descriptor, ({ digest }) => members.get(blobPath(digest))?.document ?? null);
     for (const blob of [...tree.documents, ...tree.layers, ...tree.opaque]) {
       throwIfInterrupted(session.context.signal);
+      if (asked.has(blob.digest)) continue;
+      asked.add(blob.digest);
       await ingestBlob(layout.path, blob, members, session);
     }
   }
+  await session.gzip.settle();
   return members;
 }
 
@@ -99,6 +103,7 @@ async function ingestBlob(
   if (member.blob) return;
   const input = await openBlobFile(ociBlobFile(directory, digest));
   if (!input) return;
+  let isQueued = false;
   try {
     if (input.sizeBytes !== sizeBytes) {
       throw new DbupError(
@@ -107,11 +112,37 @@ async function ingestBlob(
         { hint: 'The image is incomplete or damaged: save or download it again.' },
       );
     }
-    const blob = await findKnown(input, key, digestHex(digest), session);
-    members.set(key, { ...member, ...(blob ? { blob } : await storeBlobFile(input, key, digest, session)) });
+    const head = new Uint8Array(COMPRESSION_MAGIC_BYTES);
+    const compression = detectCompression(head.subarray(0, await input.readAt(head, 0)));
+    const known = await findKnown(input, key, digestHex(digest), compression, session);
+    if (known) members.set(key, { ...member, blob: known });
+    else if (compression === 'gzip') {
+      isQueued = true;
+      await queueGzip(input, key, digest, session, (stored) => members.set(key, { ...member, ...stored }));
+    } else members.set(key, { ...member, ...(await storeBlobFile(input, key, digest, session)) });
   } finally {
-    await input.close();
+    if (!isQueued) await input.close();
   }
+}
+
+async function queueGzip(
+  input: ArchiveInput,
+  key: string,
+  digest: Digest,
+  session: SaveSession,
+  keep: (stored: Pick<IngestedMember, 'blob' | 'plain'>) => void,
+): Promise<void> {
+  await session.gzip.add({
+    name: key,
+    region: { path: input.path!, offsetBytes: 0, sizeBytes: input.sizeBytes! },
+    async done({ blob, plain }) {
+      await input.assertUnchanged();
+      if (blob.digestHex !== digestHex(digest))
+        throw digestMismatch(key, digestHex(digest), blob.digestHex, input.description);
+      keep({ blob, plain });
+    },
+    dispose: () => input.close(),
+  });
 }
 
 /** A blob the pool holds is hashed, and not stored again. */
@@ -119,14 +150,13 @@ async function findKnown(
   input: ArchiveInput,
   key: string,
   expected: string,
+  compression: Compression | null,
   session: SaveSession,
-): Promise<BlobRef | null> {
+): Promise<StoredBlob | null> {
   const blob = await session.known.find(expected, input.sizeBytes!);
   if (!blob) return null;
-  const head = new Uint8Array(COMPRESSION_MAGIC_BYTES);
-  await input.readAt(head, 0);
   // What a compressed layer inflates to must have been proven before.
-  if (detectCompression(head) && session.known.diffIdOf(`sha256:${expected}`) === undefined) return null;
+  if (compression && session.known.diffIdOf(`sha256:${expected}`) === undefined) return null;
   const actual = await session.pool.workers.hashFile(input.path!, 0, input.sizeBytes!);
   await input.assertUnchanged();
   if (actual !== expected) throw digestMismatch(key, expected, actual, input.description);

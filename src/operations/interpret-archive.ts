@@ -24,7 +24,9 @@ import type { Descriptor } from '../oci/descriptor.js';
 import { type Digest, digestFromHex, digestHex } from '../oci/digest.js';
 import { isForeignLayer, MEDIA_TYPES } from '../oci/media-types.js';
 import { formatPlatform } from '../oci/platform.js';
-import { digestMismatch, type IngestedMember } from './member-sink.js';
+import type { StoredBlob } from '../pool/blob-writer.js';
+import type { IngestedMember } from './ingested-member.js';
+import { digestMismatch } from './member-sink.js';
 
 /** An image found in a source, every digest in it checked. */
 export interface FoundImage {
@@ -234,12 +236,15 @@ function layerMediaType(blob: BlobRef, member: IngestedMember, diffId: Digest): 
     : MEDIA_TYPES.dockerLayerTarGzip;
 }
 
-function snapshotBlob(blob: BlobRef, mediaType: string): SnapshotBlob {
+function snapshotBlob(blob: StoredBlob, mediaType: string): SnapshotBlob {
+  const { digestHex, sizeBytes, recipeId, encoder, verbatim } = blob;
   return {
-    digest: `sha256:${blob.digestHex}`,
-    sizeBytes: blob.sizeBytes,
+    digest: `sha256:${digestHex}`,
+    sizeBytes,
     mediaType,
-    recipeId: blob.recipeId,
+    recipeId,
+    ...(encoder !== undefined && { encoder }),
+    ...(verbatim !== undefined && { verbatim }),
   };
 }
 

@@ -1,19 +1,19 @@
 import { DOCKER_MANIFEST_NAME, type MemberInfo, memberKey } from '../archive/docker-manifest.js';
 import { OCI_INDEX_NAME, OCI_LAYOUT_NAME } from '../archive/oci-layout.js';
 import type { TarMember } from '../archive/tar-walk.js';
-import { COMPRESSION_MAGIC_BYTES, type Compression, detectCompression } from '../compress/inflate.js';
-import { type PlainDigest, PlainDigester } from '../compress/plain-digest.js';
-import type { OperationContext } from '../core/context.js';
+import { COMPRESSION_MAGIC_BYTES, detectCompression } from '../compress/inflate.js';
+import { PlainDigester } from '../compress/plain-digest.js';
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { BLOCK_KIND } from '../format/pack.js';
 import type { BlobRef, Segment } from '../format/recipe.js';
 import type { ArchiveInput } from '../image/archive-input.js';
 import { BlobWriter, type TarContentSink } from '../pool/blob-writer.js';
-import type { BlockWorkers } from '../pool/block-workers.js';
-import type { ChunkIngest } from '../pool/chunk-ingest.js';
-import type { KnownBlobs } from '../pool/known-blobs.js';
+import type { StoredGzip } from '../pool/gzip-blob.js';
+import type { FileRegion } from '../pool/gzip-workers.js';
 import { StreamWriter } from '../pool/stream-writer.js';
+import type { SpoolFile } from '../store/spool-file.js';
+import type { IngestedMember, IngestParts } from './ingested-member.js';
 
 /**
  * Members become blobs of their own, found again by digest whatever archive they are in, but for the small
@@ -28,27 +28,6 @@ const DOCUMENT_STARTS: ReadonlySet<number> = new Set([0x7b, 0x20, 0x09, 0x0a, 0x
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A member of an archive that has passed. */
-export interface IngestedMember extends MemberInfo {
-  /** Set for files stored as blobs of their own. */
-  blob?: BlobRef;
-  /** What a compressed blob inflates to; null when it does not inflate. Absent too where the pool knew the blob. */
-  plain?: PlainDigest | null;
-  /** Of a blob that the pool knew. */
-  compression?: Compression;
-  /** The bytes of a JSON document. */
-  document?: Uint8Array;
-}
-
-export interface IngestParts {
-  ingest: ChunkIngest;
-  known: KnownBlobs;
-  workers: BlockWorkers;
-  context: OperationContext;
-  /** The digest each member will have if the archive is sound, by member key: what is known need not be read twice. */
-  expected: ReadonlyMap<string, string>;
-}
-
 /** The member whose contents are passing. */
 interface OpenMember {
   name: string;
@@ -57,6 +36,8 @@ interface OpenMember {
   sizeBytes: number;
   doneBytes: number;
   blob: { writer: BlobWriter; digester: PlainDigester } | null;
+  /** Of a gzip file from a stream. */
+  spool: SpoolFile | null;
   document: Uint8Array | null;
 }
 
@@ -138,6 +119,32 @@ export class MemberSink implements TarContentSink {
     return true;
   }
 
+  /**
+   * Leaves a gzip file out that lies in the input for good, to be read when it is its turn.
+   * @param head what is at hand of its contents
+   */
+  async tryQueue(member: TarMember, positionBytes: number, head: Uint8Array): Promise<boolean> {
+    const { path, sizeBytes: inputBytes } = this.#input;
+    const { name, sizeBytes } = member;
+    const key = memberKey(name);
+    if (path === null || detectCompression(head) !== 'gzip' || kindOf(member.type) !== 'file') return false;
+    if (positionBytes + sizeBytes > inputBytes!) return false;
+    if (isDocumentName(key ?? name, sizeBytes) || !this.#becomesBlob(key ?? name, sizeBytes)) return false;
+    await this.#endRun();
+    await this.#queue(name, key, { path, offsetBytes: positionBytes, sizeBytes }, async () => {});
+    return true;
+  }
+
+  /** Lets go of what was put aside of a member that did not come to its end. Never throws. */
+  async abandon(): Promise<void> {
+    await this.#open?.spool?.remove();
+  }
+
+  /** Waits until all gzip files are stored. */
+  settle(): Promise<void> {
+    return this.#parts.gzip.settle();
+  }
+
   /** @throws DbupError DIGEST_MISMATCH when a member left out is not what the pool holds; Error of code TRUNCATED */
   async verifySkipped(): Promise<void> {
     await Promise.all(this.#skipped);
@@ -146,8 +153,8 @@ export class MemberSink implements TarContentSink {
   begin(name: string, sizeBytes: number): Promise<void> | undefined {
     const key = memberKey(name);
     const document = key !== null && isDocumentName(key, sizeBytes) ? this.#newDocument(sizeBytes) : null;
-    this.#open = { name, key, sizeBytes, doneBytes: 0, blob: null, document };
-    if (this.#becomesBlob(key ?? name, sizeBytes)) return this.#beginBlob(this.#open);
+    this.#open = { name, key, sizeBytes, doneBytes: 0, blob: null, spool: null, document };
+    if (this.#becomesBlob(key ?? name, sizeBytes)) return this.#endRun();
     this.#run ??= new StreamWriter(this.#parts.ingest, BLOCK_KIND.data);
     return undefined;
   }
@@ -156,14 +163,21 @@ export class MemberSink implements TarContentSink {
     const open = this.#open!;
     if (open.doneBytes === 0) this.#guessDocument(open, bytes);
     open.document?.set(bytes, open.doneBytes);
+    const isFirst = open.doneBytes === 0;
     open.doneBytes += bytes.length;
-    return open.blob ? writeBlob(open.blob, bytes) : this.#run!.write(bytes);
+    if (this.#run) return this.#run.write(bytes);
+    return isFirst ? this.#beginBlob(open, bytes) : writeBlob(open, bytes);
   }
 
   /** A member cut short stays the open one: the archive is refused when its end is reached. */
   async end(): Promise<void> {
-    const { key, sizeBytes, doneBytes, blob, document } = this.#open!;
+    const { name, key, sizeBytes, doneBytes, blob, spool, document } = this.#open!;
     if (doneBytes < sizeBytes) return;
+    if (spool) {
+      await this.#endSpool(name, key, spool);
+      this.#open = null;
+      return;
+    }
     const member: IngestedMember = { kind: 'file', ...(document && { document }) };
     if (blob) {
       member.blob = await blob.writer.finish();
@@ -216,9 +230,43 @@ export class MemberSink implements TarContentSink {
     }
   }
 
-  async #beginBlob(open: OpenMember): Promise<void> {
-    await this.#endRun();
-    open.blob = { writer: new BlobWriter(this.#parts.ingest), digester: new PlainDigester() };
+  async #beginBlob(open: OpenMember, firstBytes: Uint8Array): Promise<void> {
+    // A first piece of a single byte would hide it: it is then kept compressed.
+    if (detectCompression(firstBytes) === 'gzip' && !open.document) open.spool = await this.#parts.newSpool();
+    else open.blob = { writer: new BlobWriter(this.#parts.ingest), digester: new PlainDigester() };
+    await writeBlob(open, firstBytes);
+  }
+
+  async #endSpool(name: string, key: string | null, spool: SpoolFile): Promise<void> {
+    const { path, sizeBytes } = spool;
+    const digestHex = spool.digestHex();
+    const known = await this.#parts.known.find(digestHex, sizeBytes);
+    if (known && this.#parts.known.diffIdOf(`sha256:${digestHex}`) !== undefined) {
+      await spool.remove();
+      this.#addBlob(known);
+      if (key !== null) this.#keep(key, { kind: 'file', blob: known, compression: 'gzip' });
+      return;
+    }
+    await this.#queue(name, key, { path, offsetBytes: 0, sizeBytes }, () => spool.remove());
+  }
+
+  /** The blob gets its place among the segments now, and is known when the queue comes to it. */
+  async #queue(
+    name: string,
+    key: string | null,
+    region: FileRegion,
+    dispose: () => Promise<void>,
+  ): Promise<void> {
+    const place: BlobRef = { digestHex: '', sizeBytes: region.sizeBytes, recipeId: '' };
+    const member: IngestedMember = { kind: 'file' };
+    this.#addBlob(place);
+    if (key !== null) this.#keep(key, member);
+    const done = ({ blob, plain }: StoredGzip): void => {
+      const { digestHex, recipeId } = blob;
+      Object.assign(place, { digestHex, recipeId });
+      Object.assign(member, { blob, plain });
+    };
+    await this.#parts.gzip.add({ name, region, done, dispose });
   }
 
   async #endRun(): Promise<void> {
@@ -261,9 +309,10 @@ export class MemberSink implements TarContentSink {
   }
 }
 
-async function writeBlob(blob: NonNullable<OpenMember['blob']>, bytes: Uint8Array): Promise<void> {
-  await blob.writer.write(bytes);
-  await blob.digester.write(bytes);
+async function writeBlob({ spool, blob }: OpenMember, bytes: Uint8Array): Promise<void> {
+  if (spool) return spool.write(bytes);
+  await blob!.writer.write(bytes);
+  await blob!.digester.write(bytes);
 }
 
 function isDocumentName(key: string, sizeBytes: number): boolean {

@@ -2,7 +2,7 @@ import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef, Recipe } from '../format/recipe.js';
-import { openBlob, readRecipe } from '../pool/blob-source.js';
+import { openArchive, openBlob, readRecipe } from '../pool/blob-source.js';
 import type { BlockCache } from '../pool/block-cache.js';
 import { type ByteSource, NOTHING, readSource, StreamSource, TarSource } from '../pool/byte-source.js';
 import type { FaultTrace } from './fault-trace.js';
@@ -87,7 +87,8 @@ async function gather(
 }
 
 function blobsIn(recipe: Recipe): BlobRef[] {
-  if (recipe.kind === 'plain') return [];
+  // What a gzip file is made of has no digest of its own; that of the file proves it.
+  if (recipe.kind !== 'tar') return [];
   return recipe.segments.flatMap((segment) => (segment.type === 'blob' ? [segment.blob] : []));
 }
 
@@ -95,6 +96,7 @@ async function open(cache: BlockCache, { recipeId, sizeBytes, digestHex }: ToReb
   if (digestHex !== null) return openBlob(cache, { recipeId, sizeBytes, digestHex });
   const recipe = await readRecipe(cache, recipeId, sizeBytes);
   if (recipe.kind === 'plain') return new ZeroSource(sizeBytes);
+  if (recipe.kind === 'gzip') return openArchive(cache, recipeId, sizeBytes);
   const { skeleton } = recipe;
   // Only how many content bytes there are tells where they go; what they are is looked at blob by blob.
   return new TarSource(

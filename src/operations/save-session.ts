@@ -2,7 +2,7 @@ import type { SnapshotRecord } from '../catalog/catalog.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
-import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
+import { GZIP_RECIPE_FEATURE, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
@@ -13,8 +13,10 @@ import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
+import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { baseBlobs } from './base-blobs.js';
+import { GzipQueue } from './gzip-queue.js';
 import type { FoundImage } from './interpret-archive.js';
 import { versionsByReference } from './versions.js';
 
@@ -40,6 +42,8 @@ export interface SavedImage {
   newPlainBytes: number;
   /** Layers whose bytes had the digest the image gives and whose every chunk is in the pool; a save with others is refused. */
   layersExact: number;
+  /** Of these, the compressed ones that no encoder makes again, which are stored compressed. */
+  layersVerbatim: number;
   layerCount: number;
   /** True when this version was the current one already and nothing was added. */
   alreadySaved: boolean;
@@ -53,6 +57,7 @@ export class SaveSession {
   readonly context: OperationContext;
   readonly ingest: ChunkIngest;
   readonly known: KnownBlobs;
+  readonly gzip: GzipQueue;
   readonly #records: SnapshotRecord[];
   readonly #packs: PackWriter;
   #references: readonly string[] = [];
@@ -87,6 +92,7 @@ export class SaveSession {
       blockBytes: blockTargetBytes(level),
       context,
     });
+    this.gzip = new GzipQueue(this.ingest, pool.workers.gzip, context);
   }
 
   static async open(pool: Pool, context: OperationContext, level: number): Promise<SaveSession> {
@@ -130,6 +136,11 @@ export class SaveSession {
     return true;
   }
 
+  /** Puts bytes aside that come only once and must be read again. The caller removes the file. */
+  newSpool(): Promise<SpoolFile> {
+    return SpoolFile.create(this.pool.fs, this.pool.layout.temporaryDirectory);
+  }
+
   async storeBlob(bytes: Uint8Array): Promise<BlobRef> {
     const writer = new BlobWriter(this.ingest);
     await writer.write(bytes);
@@ -148,6 +159,7 @@ export class SaveSession {
   ): Promise<SavedImage[]> {
     await this.ingest.finish();
     const saved: SavedImage[] = [];
+    const features = this.gzip.hasStoredOpen || this.known.foundGzip ? [GZIP_RECIPE_FEATURE] : [];
     let newBytes = this.#packs.writtenBytes;
     let newPlainBytes = this.ingest.newPlainBytes;
     for (const { image, references, archive, imageBytes } of images) {
@@ -157,6 +169,7 @@ export class SaveSession {
             reference,
             source,
             image,
+            features,
             ...(archive && { archive }),
             stats: { imageBytes, newBytes, newPlainBytes },
           }),
@@ -171,7 +184,7 @@ export class SaveSession {
 
   /** Appends another snapshot of an image the pool holds, under `reference`, unless it is the current one already. */
   async repeat(record: SnapshotRecord, reference: string, source: string): Promise<SavedImage> {
-    const { imageId, images, absent, blobs, root, archive, stats } = record.snapshot;
+    const { imageId, images, absent, blobs, root, archive, stats, features = [] } = record.snapshot;
     const image: FoundImage = {
       references: [],
       tag: null,
@@ -185,6 +198,7 @@ export class SaveSession {
       reference,
       source,
       image,
+      features,
       ...(archive && { archive }),
       stats: { imageBytes: stats.imageBytes, newBytes: 0, newPlainBytes: 0 },
     });
@@ -199,6 +213,7 @@ export class SaveSession {
     const interrupted =
       error instanceof DbupError && (error.code === 'INTERRUPTED' || error.code.startsWith('ENGINE_'));
     if (interrupted) {
+      await this.gzip.abandon();
       try {
         await this.ingest.finish();
         return;
@@ -206,6 +221,7 @@ export class SaveSession {
         // The failure to report is the one that ended the save.
       }
     }
+    await this.gzip.abandon();
     await this.ingest.abandon();
     if (!refused || this.#packs.written.length === 0) return;
     try {
@@ -231,12 +247,14 @@ export class SaveSession {
     reference: string;
     source: string;
     image: FoundImage;
+    features: string[];
     archive?: SnapshotArchive;
     stats: Snapshot['stats'];
   }): Promise<SavedImage> {
-    const { reference, source, image, archive, stats } = parts;
+    const { reference, source, image, features, archive, stats } = parts;
     const current = this.current(reference);
     const contents = {
+      ...(features.length > 0 && { features }),
       reference,
       source,
       imageId: image.imageId,
@@ -250,7 +268,8 @@ export class SaveSession {
     const same = current !== undefined && isSameImage(current.snapshot, contents);
     const record = same ? current : await appendSnapshot(this.pool, contents, current, this.context);
     if (!same) this.#records.push(record);
-    const layerCount = image.images.reduce((sum, { layers }) => sum + layers.length, 0);
+    const layers = image.images.flatMap((one) => one.layers);
+    const verbatim = new Set(image.blobs.filter((blob) => blob.verbatim).map(({ digest }) => digest));
     return {
       reference,
       snapshotId: record.id,
@@ -259,8 +278,9 @@ export class SaveSession {
       imageBytes: stats.imageBytes,
       newBytes: stats.newBytes + (same ? 0 : record.sizeBytes),
       newPlainBytes: stats.newPlainBytes,
-      layersExact: layerCount,
-      layerCount,
+      layersExact: layers.length,
+      layersVerbatim: layers.filter(({ digest }) => verbatim.has(digest)).length,
+      layerCount: layers.length,
       alreadySaved: same,
       absent: image.absent,
     };

@@ -144,7 +144,15 @@ async function saveArchive(
   const { ingest, known, pool, context } = session;
   const { digests: expected, references } = await forecastArchive(input);
   session.expectReferences(as === undefined ? references : [as]);
-  const archive = await ingestArchive(input, { ingest, known, workers: pool.workers, context, expected });
+  const archive = await ingestArchive(input, {
+    ingest,
+    known,
+    workers: pool.workers,
+    context,
+    gzip: session.gzip,
+    newSpool: () => session.newSpool(),
+    expected,
+  });
   const parts = interpretParts(session, archive.members, input.description);
   const dialect = archiveDialect(archive.members);
   if (wanted.dialect !== undefined && wanted.dialect !== dialect) {

@@ -2,7 +2,7 @@ import { TarWalk } from '../archive/tar-walk.js';
 import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
 import { decodeListNode } from '../format/stream-list.js';
-import { readRecipe } from './blob-source.js';
+import { checkRecipeDepth, readRecipe } from './blob-source.js';
 import type { BlockCache } from './block-cache.js';
 import { readSource, StreamSource } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
@@ -54,13 +54,16 @@ export class BaseMap {
   }
 
   /** Adds the streams of a blob. @throws DbupError POOL_DAMAGED, POOL_INCOMPLETE: what was added before stays of use */
-  async addBlob(recipeId: string, sizeBytes: number): Promise<void> {
+  async addBlob(recipeId: string, sizeBytes: number, depth = 1): Promise<void> {
+    checkRecipeDepth(recipeId, depth);
     if (this.#recipes.has(recipeId)) return;
     this.#recipes.add(recipeId);
     throwIfInterrupted(this.#signal);
     this.#addNode(Buffer.from(recipeId, 'hex'));
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     if (recipe.kind === 'tar') await this.#addTar(recipe);
+    else if (recipe.kind === 'gzip')
+      await this.addBlob(recipe.inner.recipeId, recipe.inner.sizeBytes, depth + 1);
     else await this.#addStream(recipe.stream);
   }
 

@@ -4,6 +4,7 @@ import { type BlobRef, decodeRecipe, type Recipe, type Segment } from '../format
 import { Sha256Stream } from '../hash/sha256.js';
 import type { BlockCache } from './block-cache.js';
 import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
+import { GzipSource } from './gzip-source.js';
 
 const VERIFY_WINDOW_BYTES = 256 * 1024;
 
@@ -92,7 +93,7 @@ export async function readRecipe(cache: BlockCache, recipeId: string, sizeBytes:
 export async function openBlob(cache: BlockCache, blob: BlobRef, depth = 1): Promise<ByteSource> {
   checkRecipeDepth(blob.recipeId, depth);
   const recipe = await readRecipe(cache, blob.recipeId, blob.sizeBytes);
-  return new VerifiedSource(cache, openParts(cache, recipe, false, depth), blob);
+  return new VerifiedSource(cache, await openParts(cache, recipe, false, depth), blob);
 }
 
 /** The bytes of an archive, which has no digest of its own: blobs in it are verified by their digests, the rest by its chunks. */
@@ -104,7 +105,19 @@ export async function openArchive(
   return openParts(cache, await readRecipe(cache, recipeId, sizeBytes), true, 1);
 }
 
-function openParts(cache: BlockCache, recipe: Recipe, verifyChunks: boolean, depth: number): ByteSource {
+async function openParts(
+  cache: BlockCache,
+  recipe: Recipe,
+  verifyChunks: boolean,
+  depth: number,
+): Promise<ByteSource> {
+  if (recipe.kind === 'gzip') {
+    const { recipeId, sizeBytes } = recipe.inner;
+    checkRecipeDepth(recipeId, depth + 1);
+    const inner = await readRecipe(cache, recipeId, sizeBytes);
+    // What covers the gzip file proves the plain bytes as well.
+    return new GzipSource(cache.gzip, recipe, await openParts(cache, inner, verifyChunks, depth + 1));
+  }
   if (recipe.kind === 'plain') return new StreamSource(cache, recipe.stream, verifyChunks);
   const openSegment = async (segment: Segment): Promise<ByteSource> =>
     segment.type === 'blob'

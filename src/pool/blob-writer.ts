@@ -6,6 +6,14 @@ import { Sha256Stream } from '../hash/sha256.js';
 import type { ChunkIngest } from './chunk-ingest.js';
 import { StreamWriter } from './stream-writer.js';
 
+/** A blob in the pool, and where it is compressed what became of that. */
+export interface StoredBlob extends BlobRef {
+  /** It is stored open; this encoder makes it again. */
+  encoder?: string;
+  /** It is stored as it was, for this reason. */
+  verbatim?: string;
+}
+
 /** Takes the bytes of one blob, of any kind, and leaves them in the pool as chunks and a recipe. */
 export class BlobWriter {
   readonly #ingest: ChunkIngest;

@@ -4,6 +4,7 @@ import type { PoolLayout } from '../store/pool-layout.js';
 import { BlockDecoder, type BlockLease } from './block-decoder.js';
 import type { BlockWorkers } from './block-workers.js';
 import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
+import type { GzipWorkers } from './gzip-workers.js';
 import { RegionPool } from './region-pool.js';
 import { SharedArena, type SharedRegion } from './shared-arena.js';
 import { TurnQueue } from './turn-queue.js';
@@ -40,6 +41,8 @@ export interface ChunkLease {
  * bases, at each depth.
  */
 export class BlockCache {
+  /** The threads that make gzip files again of what is read. */
+  readonly gzip: GzipWorkers;
   readonly #chunks: ChunkCatalog;
   readonly #decoder: BlockDecoder;
   readonly #deltas: TurnQueue;
@@ -59,6 +62,7 @@ export class BlockCache {
     { budgetBytes = DEFAULT_BUDGET_BYTES }: { budgetBytes?: number } = {},
   ) {
     this.#chunks = chunks;
+    this.gzip = workers.gzip;
     this.#budgetBytes = budgetBytes;
     this.#arena = new SharedArena(budgetBytes + WINDOW_BYTES_TOTAL);
     this.#deltas = new TurnQueue(Math.min(workers.threads, MAX_DELTAS_AT_ONCE));

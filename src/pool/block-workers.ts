@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import { WorkerPool } from '../stream/worker-pool.js';
+import { GzipWorkers } from './gzip-workers.js';
 import type { SharedRegion } from './shared-arena.js';
 
 /** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
@@ -109,9 +110,12 @@ export interface CompressedBlock {
 /** The threads that hash, compress and decode. */
 export class BlockWorkers {
   readonly #pool: WorkerPool<BlockJob>;
+  /** What proves gzip files and makes them again: long work that nobody else should wait behind. */
+  readonly gzip: GzipWorkers;
 
   constructor(threads: number = Math.max(1, Math.min(8, availableParallelism()))) {
     this.#pool = new WorkerPool(new URL('./block-worker.js', import.meta.url), threads);
+    this.gzip = new GzipWorkers(threads);
   }
 
   get threads(): number {
@@ -215,8 +219,8 @@ export class BlockWorkers {
     return this.#pool.run({ type: 'hashFile', path, offsetBytes, sizeBytes });
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.gzip.close()]);
   }
 }
 

@@ -1,17 +1,21 @@
 import type { SnapshotRecord } from '../catalog/catalog.js';
 import { DbupError } from '../core/errors.js';
-import type { BlobRef } from '../format/recipe.js';
+import type { StoredBlob } from './blob-writer.js';
 import type { BlockCache } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import { Reachability } from './reachability.js';
 
 /** The blobs that snapshots of the pool list, by digest: what need not be stored again. */
 export class KnownBlobs {
-  readonly #blobs = new Map<string, BlobRef>();
+  readonly #blobs = new Map<string, StoredBlob>();
   /** Digest of a compressed layer to that of its plain tar, as the snapshots say. */
   readonly #diffIds = new Map<string, string>();
-  readonly #found = new Map<string, BlobRef>();
+  readonly #found = new Map<string, StoredBlob>();
   readonly #complete = new Map<string, boolean>();
+  /** Recipes that lead to those of gzip files. */
+  readonly #open = new Set<string>();
+  /** True when a blob that `find` answered with leads to the recipe of a gzip file. */
+  foundGzip = false;
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
 
@@ -19,9 +23,9 @@ export class KnownBlobs {
     this.#cache = cache;
     this.#chunks = chunks;
     for (const { snapshot } of records) {
-      for (const { digest, sizeBytes, recipeId } of snapshot.blobs) {
+      for (const { digest, mediaType: _, ...blob } of snapshot.blobs) {
         const digestHex = digest.slice('sha256:'.length);
-        this.#blobs.set(digestHex, { digestHex, sizeBytes, recipeId });
+        this.#blobs.set(digestHex, { digestHex, ...blob });
       }
       for (const image of snapshot.images) {
         // A plain layer proves nothing, and neither does a statement about an image.
@@ -36,16 +40,17 @@ export class KnownBlobs {
    * The blob, if the pool holds all it needs: a snapshot may have come without its packs, and a new one
    * must not lean on what is not there.
    */
-  async find(digestHex: string, sizeBytes: number): Promise<BlobRef | null> {
+  async find(digestHex: string, sizeBytes: number): Promise<StoredBlob | null> {
     const blob = this.#blobs.get(digestHex);
     if (!blob || blob.sizeBytes !== sizeBytes) return null;
     if (!(await this.isComplete(blob.recipeId, sizeBytes))) return null;
     this.#found.set(digestHex, blob);
+    this.foundGzip ||= this.#open.has(blob.recipeId);
     return blob;
   }
 
   /** The blobs that `find` has answered with so far. */
-  found(): Iterable<BlobRef> {
+  found(): Iterable<StoredBlob> {
     return this.#found.values();
   }
 
@@ -72,6 +77,7 @@ export class KnownBlobs {
       if (error instanceof DbupError && error.code === 'POOL_INCOMPLETE') return false;
       throw error;
     }
+    if (reach.hasGzip) this.#open.add(recipeId);
     return reach.missing.count === 0;
   }
 }

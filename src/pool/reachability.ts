@@ -31,6 +31,8 @@ export class Reachability {
   readonly missing = new ChunkTable();
   /** How many recipes and list nodes cannot be read for want of chunks: what those lead to is unknown. */
   missingNodes = 0;
+  /** True when a recipe of a gzip file was met. */
+  hasGzip = false;
 
   /** @param everyCopy for a deleter, see {@link BlockBases} */
   constructor(cache: BlockCache, chunks: ChunkCatalog, signal?: AbortSignal, { everyCopy = false } = {}) {
@@ -66,13 +68,9 @@ export class Reachability {
     if (!this.#enter(Buffer.from(recipeId, 'hex'))) return;
     if (this.#signal) throwIfInterrupted(this.#signal);
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
+    if (recipe.kind === 'gzip') this.hasGzip = true;
     for (const stream of streamsOf(recipe)) await this.#addStream(stream);
-    if (recipe.kind !== 'tar') return;
-    for (const segment of recipe.segments) {
-      if (segment.type === 'blob') {
-        await this.addRecipe(segment.blob.recipeId, segment.blob.sizeBytes, depth + 1);
-      }
-    }
+    for (const inner of recipesIn(recipe)) await this.addRecipe(inner.recipeId, inner.sizeBytes, depth + 1);
   }
 
   async #addStream({ id, depth, sizeBytes }: StreamRef): Promise<void> {
@@ -141,8 +139,16 @@ export class Reachability {
 
 /** The streams of a recipe itself, not of the blobs in it. */
 export function streamsOf(recipe: Recipe): StreamRef[] {
+  if (recipe.kind === 'gzip') return [];
   if (recipe.kind === 'plain') return [recipe.stream];
   const streams = [recipe.skeleton];
   for (const segment of recipe.segments) if (segment.type === 'stream') streams.push(segment.stream);
   return streams;
+}
+
+/** The recipes that a recipe leads to. */
+export function recipesIn(recipe: Recipe): { recipeId: string; sizeBytes: number }[] {
+  if (recipe.kind === 'gzip') return [recipe.inner];
+  if (recipe.kind === 'plain') return [];
+  return recipe.segments.flatMap((segment) => (segment.type === 'blob' ? [segment.blob] : []));
 }

@@ -8,8 +8,15 @@ interface Pending {
   reject: (error: unknown) => void;
 }
 
+/** Runs jobs one after the other in one thread, which may keep something between them. */
+export interface WorkerLane<Job> {
+  run<Result>(job: Job, transfer?: readonly ArrayBuffer[]): Promise<Result>;
+  close(): void;
+}
+
 interface Member {
   worker: Worker;
+  lanes: number;
   pending: Map<number, Pending>;
 }
 
@@ -45,13 +52,31 @@ export class WorkerPool<Job extends { type: string }> {
    * @throws Error with the worker's message and `code`, or when the worker died
    */
   run<Result>(job: Job, threads: number = this.#size): Promise<Result> {
-    if (this.#closed) return Promise.reject(new Error('the worker pool is closed'));
-    const member = this.#leastBusy(threads);
+    return this.#closed ? refused() : this.#send(this.#leastBusy(threads), job, []);
+  }
+
+  /** Keeps to the thread with the fewest lanes. The caller closes the lane. */
+  openLane(): WorkerLane<Job> {
+    const fewest = this.#members.reduce((most, { lanes }) => Math.min(most, lanes), Number.POSITIVE_INFINITY);
+    const mayStart = !this.#closed && fewest > 0 && this.#members.length < this.#size;
+    const member = mayStart ? this.#start() : this.#members.find(({ lanes }) => lanes === fewest);
+    if (member) member.lanes++;
+    let isOpen = member !== undefined;
+    return {
+      run: (job, transfer = []) => (this.#closed || !member ? refused() : this.#send(member, job, transfer)),
+      close: () => {
+        if (isOpen) member!.lanes--;
+        isOpen = false;
+      },
+    };
+  }
+
+  #send<Result>(member: Member, job: Job, transfer: readonly ArrayBuffer[]): Promise<Result> {
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
       member.pending.set(id, { resolve, reject });
       member.worker.ref();
-      member.worker.postMessage({ id, job });
+      member.worker.postMessage({ id, job }, [...transfer]);
     });
   }
 
@@ -72,6 +97,7 @@ export class WorkerPool<Job extends { type: string }> {
   #start(): Member {
     const member: Member = {
       worker: new Worker(this.#module, { resourceLimits: RESOURCE_LIMITS }),
+      lanes: 0,
       pending: new Map(),
     };
     member.worker.on('message', (answer: WorkerAnswer) => {
@@ -94,4 +120,8 @@ export class WorkerPool<Job extends { type: string }> {
     this.#members.push(member);
     return member;
   }
+}
+
+function refused(): Promise<never> {
+  return Promise.reject(new Error('the worker pool is closed'));
 }

@@ -1,0 +1,47 @@
+import { type EncoderSpec, PIGZ_FLAGS } from '../../format/encoder-spec.js';
+import type { DeflateEncoder } from './deflate-encoder.js';
+import { createGoEncoder, type GoLevel } from './go/go-encoder.js';
+import { createKlauspostEncoder, type KlauspostLevel } from './klauspost/klauspost-encoder.js';
+import { createPgzipEncoder } from './pgzip/pgzip-encoder.js';
+import { createPigzEncoder } from './pigz/pigz-encoder.js';
+import { createGnuGzipEncoder, createZlibEncoder, type ZlibLevel } from './zlib/zlib-encoder.js';
+
+const ALL_PIGZ_FLAGS = PIGZ_FLAGS.independent | PIGZ_FLAGS.single | PIGZ_FLAGS.syncMarkers;
+
+/**
+ * The encoder that a recipe names, with a few MiB of memory of its own.
+ *
+ * @throws RangeError when there is none with these parameters
+ */
+export function createEncoder(spec: EncoderSpec): DeflateEncoder {
+  const { level } = spec;
+  const highest = spec.family === 'go' ? 10 : 9;
+  if (level > highest || (level < 1 && spec.family !== 'go')) throw new RangeError(`no level ${level}`);
+  switch (spec.family) {
+    case 'go':
+      return createGoEncoder({ level: (level === 10 ? -2 : level) as GoLevel });
+    case 'klauspost':
+      return createKlauspostEncoder({ level: level as KlauspostLevel, variant: spec.variant });
+    case 'pgzip': {
+      const { variant, blockBytes } = spec;
+      return createPgzipEncoder({ level: level as KlauspostLevel, variant, blockBytes });
+    }
+    case 'zlib':
+      return createZlibEncoder({ level: level as ZlibLevel, memLevel: spec.memLevel as 8 | 9 });
+    case 'gnu':
+      return createGnuGzipEncoder({ level: level as ZlibLevel });
+    case 'pigz':
+      return createPigz(spec);
+  }
+}
+
+function createPigz({ level, blockBytes, flags }: EncoderSpec & { family: 'pigz' }): DeflateEncoder {
+  if ((flags & ~ALL_PIGZ_FLAGS) !== 0) throw new RangeError(`pigz has no flags ${flags}`);
+  return createPigzEncoder({
+    level: level as ZlibLevel,
+    blockBytes,
+    isIndependent: (flags & PIGZ_FLAGS.independent) !== 0,
+    isSingle: (flags & PIGZ_FLAGS.single) !== 0,
+    hasSyncMarkers: (flags & PIGZ_FLAGS.syncMarkers) !== 0,
+  });
+}

@@ -1,0 +1,29 @@
+import { LIMITS } from '../../core/limits.js';
+import { findGzipHeader, GZIP_TRAILER_BYTES, isGzip } from './gzip-header.js';
+import { inflateMember, type ReadAt } from './inflate-member.js';
+
+/** The beginning of a file from `position` on that a header and the magic of what follows lie in. */
+export async function readHeader(readAt: ReadAt, position: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(LIMITS.gzipHeaderBytes);
+  let done = 0;
+  while (done < bytes.length) {
+    const count = await readAt(bytes.subarray(done), position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}
+
+/**
+ * The plain bytes of all members of a gzip file, as {@link proveGzip} divides it. Checksums are not looked at.
+ * @throws Error with one of zlib's codes, `Z_...`, when it does not inflate; what `readAt` throws
+ */
+export async function* inflateGzip(readAt: ReadAt): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const head = await readHeader(readAt, at);
+    if (at > 0 && !isGzip(head)) return;
+    const header = findGzipHeader(head);
+    if (header === null) throw Object.assign(new Error('there is no gzip header'), { code: 'Z_DATA_ERROR' });
+    at = (yield* inflateMember(readAt, at + header.length)) + GZIP_TRAILER_BYTES;
+  }
+}

@@ -1,0 +1,282 @@
+import { LIMITS } from '../../core/limits.js';
+import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
+import { crc32 } from '../../hash/crc32.js';
+import { Sha256Stream } from '../../hash/sha256.js';
+import { ByteComparer, type CompressedFile, Difference } from './byte-comparer.js';
+import type { DeflateEncoder } from './deflate-encoder.js';
+import { encoderCandidates } from './detect-encoder.js';
+import { createEncoder } from './encoder-registry.js';
+import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
+import { readHeader } from './inflate-gzip.js';
+import { inflateMember } from './inflate-member.js';
+
+/** Enough to reach beyond a block of pgzip's usual size. */
+const PROBE_BYTES = 1152 * 1024;
+/** Encoders that may fail late, each a pass over the whole member. */
+const MAX_PASSES = 6;
+/** Plain bytes an encoder gets at a time, so that a wrong one is found out early. */
+const STEP_BYTES = 64 * 1024;
+
+/** A gzip member that an encoder makes again exactly. */
+export interface ProvenMember {
+  header: Uint8Array;
+  encoder: EncoderSpec;
+  plainBytes: number;
+}
+
+/** Why a gzip file is kept compressed. */
+export type VerbatimReason = 'damaged' | 'unknown-encoder' | 'differs-late' | 'too-complex';
+
+/** What a whole gzip file was found to be. */
+export type GzipProof =
+  | {
+      exact: true;
+      members: ProvenMember[];
+      /** What follows the last member. */
+      trailing: Uint8Array;
+      plainBytes: number;
+      /** SHA-256 of the file, over the very bytes that were compared. */
+      digestHex: string;
+    }
+  | { exact: false; reason: VerbatimReason };
+
+class Verbatim extends Error {
+  readonly reason: VerbatimReason;
+
+  constructor(reason: VerbatimReason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+export interface ProveOptions {
+  /** The encoder of the file before, tried first. */
+  last: EncoderSpec | null;
+  /** Asked now and then; true ends it with an error. */
+  isCancelled?: () => boolean;
+}
+
+/**
+ * Finds the encoders that made a gzip file, by making all of it again and comparing every byte. Works in constant
+ * memory and keeps its thread busy.
+ * @throws Error when it was cancelled; what the file throws
+ */
+export async function proveGzip(file: CompressedFile, options: ProveOptions): Promise<GzipProof> {
+  try {
+    return await new GzipProver(file, options).prove();
+  } catch (error) {
+    if (error instanceof Verbatim) return { exact: false, reason: error.reason };
+    throw error;
+  }
+}
+
+/**
+ * The first encoder that makes the beginning of a gzip file, as far as {@link proveGzip} looks at first; null when
+ * there is none, or no gzip file either.
+ */
+export async function probeGzip(file: CompressedFile, options: ProveOptions): Promise<EncoderSpec | null> {
+  const prover = new GzipProver(file, options);
+  try {
+    for await (const encoder of prover.candidates(0)) return encoder;
+    return null;
+  } catch (error) {
+    if (error instanceof Verbatim) return null;
+    throw error;
+  }
+}
+
+/** The beginning of a member's plain bytes. */
+interface Probe {
+  header: Uint8Array;
+  deflateAt: number;
+  plain: Uint8Array;
+  /** Where the deflate stream ends, if `plain` is all of it. */
+  endAt: number | null;
+}
+
+class GzipProver {
+  readonly #file: CompressedFile;
+  readonly #isCancelled: () => boolean;
+  readonly #encoders = new Map<string, DeflateEncoder>();
+  #last: EncoderSpec | null;
+  #sha256 = new Sha256Stream();
+
+  constructor(file: CompressedFile, { last, isCancelled = () => false }: ProveOptions) {
+    this.#file = file;
+    this.#last = last;
+    this.#isCancelled = isCancelled;
+  }
+
+  async prove(): Promise<GzipProof> {
+    const members: ProvenMember[] = [];
+    let plainBytes = 0;
+    let at = 0;
+    for (;;) {
+      const { member, endAt } = await this.#proveMember(at);
+      if (members.length >= LIMITS.gzipMembers) throw new Verbatim('too-complex');
+      members.push(member);
+      plainBytes += member.plainBytes;
+      at = endAt;
+      if (!isGzip(await this.#readHead(at))) break;
+    }
+    const trailing = await this.#readTrailing(at);
+    this.#sha256.update(trailing);
+    return { exact: true, members, trailing, plainBytes, digestHex: this.#sha256.hex() };
+  }
+
+  /** The encoders that make the beginning of the member at `at`. */
+  async *candidates(at: number): AsyncGenerator<EncoderSpec> {
+    const probe = await this.#probe(at);
+    for (const encoder of this.#candidatesOf(probe)) {
+      if (this.#matches(probe, encoder)) yield encoder;
+    }
+  }
+
+  async #proveMember(at: number): Promise<{ member: ProvenMember; endAt: number }> {
+    const probe = await this.#probe(at);
+    let passes = 0;
+    for (const encoder of this.#candidatesOf(probe)) {
+      if (!this.#matches(probe, encoder)) continue;
+      if (++passes > MAX_PASSES) break;
+      const sha256 = this.#sha256.copy();
+      sha256.update(probe.header);
+      const proven = await this.#pass(probe, encoder, sha256);
+      if (!proven) continue;
+      const { plainBytes, endAt } = proven;
+      this.#sha256 = sha256;
+      this.#last = encoder;
+      return { member: { header: probe.header, encoder, plainBytes }, endAt };
+    }
+    throw new Verbatim(passes > 0 ? 'differs-late' : 'unknown-encoder');
+  }
+
+  /** Each once, though the last one found may come up again. */
+  *#candidatesOf({ header, deflateAt }: Probe): Generator<EncoderSpec> {
+    const head = new Uint8Array(PROBE_BYTES);
+    const deflateHead = head.subarray(0, this.#file.read(head, deflateAt));
+    const tried = new Set<string>();
+    for (const encoder of encoderCandidates(header, deflateHead, this.#last)) {
+      const name = encoderName(encoder);
+      if (tried.has(name)) continue;
+      tried.add(name);
+      yield encoder;
+    }
+  }
+
+  async #probe(at: number): Promise<Probe> {
+    const header = findGzipHeader(await this.#readHead(at));
+    if (header === null) throw new Verbatim('damaged');
+    const deflateAt = at + header.length;
+    const plain = new Uint8Array(PROBE_BYTES);
+    let fill = 0;
+    const pieces = this.#inflate(deflateAt);
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) return { header, deflateAt, plain: plain.subarray(0, fill), endAt: next.value };
+      const taken = next.value.subarray(0, PROBE_BYTES - fill);
+      plain.set(taken, fill);
+      fill += taken.length;
+      if (taken.length < next.value.length) break;
+    }
+    await pieces.return(0);
+    return { header, deflateAt, plain, endAt: null };
+  }
+
+  /** True when the encoder makes what the file has, as far as the probe goes. */
+  #matches(probe: Probe, spec: EncoderSpec): boolean {
+    this.#checkCancelled();
+    const comparer = new ByteComparer(this.#file, probe.deflateAt);
+    const encoder = this.#encoder(spec);
+    try {
+      for (let at = 0; at < probe.plain.length; at += STEP_BYTES) {
+        encoder.write(probe.plain.subarray(at, at + STEP_BYTES), comparer.compare);
+      }
+      if (probe.endAt !== null) encoder.finish(comparer.compare);
+    } catch (error) {
+      if (error instanceof Difference) return false;
+      throw error;
+    }
+    return probe.endAt === null || comparer.position === probe.endAt;
+  }
+
+  /** Makes the whole member again. @returns null when the encoder differs */
+  async #pass(
+    probe: Probe,
+    spec: EncoderSpec,
+    sha256: Sha256Stream,
+  ): Promise<{ plainBytes: number; endAt: number } | null> {
+    const comparer = new ByteComparer(this.#file, probe.deflateAt, sha256);
+    const encoder = this.#encoder(spec);
+    let crc = 0;
+    let plainBytes = 0;
+    const pieces = this.#inflate(probe.deflateAt);
+    try {
+      for (;;) {
+        this.#checkCancelled();
+        const next = await pieces.next();
+        if (next.done) {
+          encoder.finish(comparer.compare);
+          if (comparer.position !== next.value) return null;
+          comparer.compareTrailer(gzipTrailer(crc, plainBytes));
+          return { plainBytes, endAt: next.value + GZIP_TRAILER_BYTES };
+        }
+        crc = crc32(next.value, crc);
+        plainBytes += next.value.length;
+        encoder.write(next.value, comparer.compare);
+      }
+    } catch (error) {
+      if (error instanceof Difference) return error.isInTrailer ? this.#refuse('damaged') : null;
+      throw error;
+    } finally {
+      await pieces.return(0);
+    }
+  }
+
+  #refuse(reason: VerbatimReason): never {
+    throw new Verbatim(reason);
+  }
+
+  /** What does not inflate is kept as it is. */
+  async *#inflate(deflateAt: number): AsyncGenerator<Uint8Array, number> {
+    try {
+      return yield* inflateMember((into, position) => this.#file.read(into, position), deflateAt);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code?.startsWith('Z_')) throw new Verbatim('damaged');
+      throw error;
+    }
+  }
+
+  /** A fresh stream of an encoder; the one used last is kept. */
+  #encoder(spec: EncoderSpec): DeflateEncoder {
+    const name = encoderName(spec);
+    let encoder = this.#encoders.get(name);
+    if (!encoder) {
+      this.#encoders.clear();
+      encoder = createEncoder(spec);
+      this.#encoders.set(name, encoder);
+    }
+    encoder.reset();
+    return encoder;
+  }
+
+  #readHead(at: number): Promise<Uint8Array> {
+    return readHeader((into, position) => this.#file.read(into, position), at);
+  }
+
+  async #readTrailing(at: number): Promise<Uint8Array> {
+    const restBytes = this.#file.sizeBytes - at;
+    if (restBytes > LIMITS.gzipTrailingBytes) throw new Verbatim('too-complex');
+    const trailing = new Uint8Array(restBytes);
+    for (let done = 0; done < restBytes; ) {
+      const count = this.#file.read(trailing.subarray(done), at + done);
+      if (count === 0) throw new Verbatim('damaged');
+      done += count;
+    }
+    return trailing;
+  }
+
+  #checkCancelled(): void {
+    if (this.#isCancelled()) throw new Error('cancelled');
+  }
+}

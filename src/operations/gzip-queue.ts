@@ -1,0 +1,76 @@
+import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import type { EncoderSpec } from '../format/encoder-spec.js';
+import type { ChunkIngest } from '../pool/chunk-ingest.js';
+import { type StoredGzip, storeGzip } from '../pool/gzip-blob.js';
+import type { FileRegion, GzipProofTask, GzipWorkers } from '../pool/gzip-workers.js';
+
+/** A gzip file to be taken into the pool. */
+export interface QueuedGzip {
+  /** What reports call it. */
+  name: string;
+  region: FileRegion;
+  /** Told what became of it, before any later one is. */
+  done(stored: StoredGzip): Promise<void> | void;
+  /** Called once, whether it was stored or not, when nobody reads the region any more. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * The gzip files of a save, stored one after the other in the order they come, while others are being proven in
+ * other threads. Which are proven together depends on their order alone, so that the same input makes the same packs.
+ */
+export class GzipQueue {
+  readonly #ingest: ChunkIngest;
+  readonly #workers: GzipWorkers;
+  readonly #context: OperationContext;
+  readonly #waiting: (QueuedGzip & { task: GzipProofTask })[] = [];
+  /** Of the file stored last; the next is likely to be of the same. */
+  #last: EncoderSpec | null = null;
+  /** True once a gzip file was stored open. */
+  hasStoredOpen = false;
+
+  constructor(ingest: ChunkIngest, workers: GzipWorkers, context: OperationContext) {
+    this.#ingest = ingest;
+    this.#workers = workers;
+    this.#context = context;
+  }
+
+  /** Begins to prove a file; waits while as many as there are threads are before it. */
+  async add(file: QueuedGzip): Promise<void> {
+    this.#waiting.push({ ...file, task: this.#workers.prove(file.region, this.#last) });
+    while (this.#waiting.length > this.#workers.threads) await this.#storeFirst();
+  }
+
+  /** Stores all that wait. */
+  async settle(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#storeFirst();
+  }
+
+  /** Lets go of all that wait. Never throws. */
+  async abandon(): Promise<void> {
+    for (const { task, dispose } of this.#waiting.splice(0)) {
+      task.cancel();
+      await task.proof.catch(() => {});
+      await dispose().catch(() => {});
+    }
+  }
+
+  async #storeFirst(): Promise<void> {
+    const { name, region, task, done } = this.#waiting[0]!;
+    const { report, signal } = this.#context;
+    const work = `storing ${name}`;
+    const totalBytes = region.sizeBytes;
+    report({ type: 'start', task: work, subject: name, totalBytes });
+    const stored = await storeGzip(this.#ingest, region, task, (doneBytes) => {
+      throwIfInterrupted(signal);
+      report({ type: 'bytes', task: work, doneBytes, totalBytes });
+    });
+    report({ type: 'end', task: work });
+    if (stored.encoder) {
+      this.#last = stored.encoder;
+      this.hasStoredOpen = true;
+    }
+    await done(stored);
+    await this.#waiting.shift()!.dispose();
+  }
+}

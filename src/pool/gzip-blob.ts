@@ -1,0 +1,100 @@
+import { open } from 'node:fs/promises';
+import { inflateGzip } from '../compress/exact/inflate-gzip.js';
+import type { ReadAt } from '../compress/exact/inflate-member.js';
+import { type PlainDigest, PlainDigester } from '../compress/plain-digest.js';
+import { type EncoderSpec, encoderName } from '../format/encoder-spec.js';
+import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
+import type { ChunkIngest } from './chunk-ingest.js';
+import type { FileRegion, GzipProofTask } from './gzip-workers.js';
+
+const READ_BYTES = 1024 * 1024;
+
+/** A gzip file that was taken into the pool. */
+export interface StoredGzip {
+  blob: StoredBlob;
+  /** null when it does not inflate. */
+  plain: PlainDigest | null;
+  /** The encoder of its last member, if all are made again exactly. */
+  encoder: EncoderSpec | null;
+}
+
+/**
+ * Takes a gzip file into the pool: as its plain bytes and a recipe where `task` proves that these make it again, else
+ * as it is. The plain bytes are stored while the proof is under way; where it fails late, they are left behind as
+ * chunks that nothing needs.
+ * @param onRead told how far it has come; what it throws ends it
+ */
+export async function storeGzip(
+  ingest: ChunkIngest,
+  region: FileRegion,
+  task: GzipProofTask,
+  onRead: (doneBytes: number) => void,
+): Promise<StoredGzip> {
+  const file = await open(region.path, 'r');
+  const readAt: ReadAt = async (into, position) => {
+    onRead(position);
+    const length = Math.max(0, Math.min(into.length, region.sizeBytes - position));
+    return (await file.read(into, 0, length, region.offsetBytes + position)).bytesRead;
+  };
+  try {
+    const opened = (await task.likely) === null ? null : await storeOpen(ingest, readAt, task);
+    const proof = await task.proof;
+    if (!proof.exact || opened?.sizeBytes !== proof.plainBytes) {
+      const { blob, plain } = await storeVerbatim(ingest, readAt);
+      return { blob: { ...blob, verbatim: proof.exact ? 'damaged' : proof.reason }, plain, encoder: null };
+    }
+    const { sizeBytes } = region;
+    const { members, trailing, digestHex } = proof;
+    const inner = { recipeId: opened.recipeId, sizeBytes: opened.sizeBytes };
+    const recipeId = storeRecipe(ingest, { kind: 'gzip', sizeBytes, inner, members, trailing });
+    const { encoder } = members.at(-1)!;
+    return {
+      blob: { digestHex, sizeBytes, recipeId, encoder: encoderName(encoder) },
+      plain: { compression: 'gzip', digestHex: opened.digestHex, sizeBytes: opened.sizeBytes },
+      encoder,
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Null when it does not inflate, or the proof has failed meanwhile. */
+async function storeOpen(
+  ingest: ChunkIngest,
+  readAt: ReadAt,
+  task: GzipProofTask,
+): Promise<StoredBlob | null> {
+  const writer = new BlobWriter(ingest);
+  const pieces = inflateGzip(readAt);
+  for (;;) {
+    const next = await pieces.next().catch((error: NodeJS.ErrnoException) => {
+      if (error.code?.startsWith('Z_')) return null;
+      throw error;
+    });
+    if (next?.done) return writer.finish();
+    if (next) await writer.write(next.value);
+    if (next && !task.hasFailed) continue;
+    await pieces.return(undefined);
+    // What is under way of it must end before other bytes take its place.
+    await writer.finish();
+    return null;
+  }
+}
+
+async function storeVerbatim(
+  ingest: ChunkIngest,
+  readAt: ReadAt,
+): Promise<Pick<StoredGzip, 'blob' | 'plain'>> {
+  const writer = new BlobWriter(ingest);
+  const digester = new PlainDigester();
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let at = 0; ; ) {
+    const count = await readAt(buffer, at);
+    if (count === 0) break;
+    at += count;
+    await writer.write(buffer.subarray(0, count));
+    await digester.write(buffer.subarray(0, count));
+  }
+  const blob = await writer.finish();
+  return { blob, plain: (await digester.finish()) ?? null };
+}

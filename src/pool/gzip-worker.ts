@@ -1,0 +1,71 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
+import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
+import type { WorkerAnswer } from '../stream/worker-pool.js';
+import type { GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+
+const streams = new Map<number, GzipRebuilder>();
+/** Proofs wait for their file's bytes to be inflated; a second one must not take the thread's time meanwhile. */
+let proofs: Promise<unknown> = Promise.resolve();
+
+async function run(job: GzipJob): Promise<unknown> {
+  switch (job.type) {
+    case 'probe':
+    case 'prove': {
+      const answer = proofs.then(() => examine(job));
+      proofs = answer.catch(() => {});
+      return answer;
+    }
+    case 'open':
+      streams.set(job.stream, new GzipRebuilder(job.members, job.trailing));
+      return null;
+    case 'encode':
+      return encode(streams.get(job.stream)!, job.plain, job.isLast);
+    case 'close':
+      streams.delete(job.stream);
+      return null;
+  }
+}
+
+async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
+  const { path, offsetBytes, sizeBytes } = job.region;
+  const cancelled = new Int32Array(job.cancelled);
+  const isCancelled = (): boolean => Atomics.load(cancelled, 0) !== 0;
+  const fd = openSync(path, 'r');
+  try {
+    const read = (into: Uint8Array, position: number): number =>
+      readSync(fd, into, 0, Math.max(0, Math.min(into.length, sizeBytes - position)), offsetBytes + position);
+    const options = { last: job.last, isCancelled };
+    return await (job.type === 'probe' ? probeGzip : proveGzip)({ sizeBytes, read }, options);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function encode(rebuilder: GzipRebuilder, plain: Uint8Array, isLast: boolean): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  const collect = (bytes: Uint8Array): void => {
+    pieces.push(bytes.slice());
+  };
+  rebuilder.write(plain, collect);
+  if (isLast) rebuilder.finish(collect);
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+parentPort!.on('message', async ({ id, job }: { id: number; job: GzipJob }) => {
+  let answer: WorkerAnswer;
+  try {
+    answer = { id, value: await run(job) };
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    answer = { id, error: { message, ...(code !== undefined && { code }) } };
+  }
+  parentPort!.postMessage(answer);
+});
