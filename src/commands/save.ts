@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { DbupError, toDbupError } from '../core/errors.js';
 import { type ImageAddress, parseImageAddress } from '../image/source.js';
 import type { SaveResult, SaveSource } from '../operations/save.js';
+import type { SavedImage } from '../operations/save-session.js';
 import { formatBytes, formatDuration, formatShare, shortId } from '../ui/format-units.js';
 import { errorFields } from '../ui/output.js';
 import { type Call, defineCommand, type Outcome, type PoolCall } from './command.js';
@@ -189,8 +190,8 @@ function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): 
 function linesOf({ result, durationMs }: SavedItem): string[] {
   const lines: string[] = [];
   for (const image of result.images) {
-    const { reference, snapshotId, imageBytes, newBytes, newPlainBytes, layersExact, layerCount } = image;
-    const layers = `layers exact ${layersExact}/${layerCount}`;
+    const { reference, snapshotId, imageBytes, newBytes, newPlainBytes } = image;
+    const layers = describeLayers(image);
     const reused = imageBytes > 0 ? Math.max(0, 1 - newPlainBytes / imageBytes) : 1;
     const time = formatDuration(durationMs);
     lines.push(
@@ -202,6 +203,11 @@ function linesOf({ result, durationMs }: SavedItem): string[] {
       lines.push(`  not in the source and so not saved: ${image.absent.map(shortId).join(', ')}`);
   }
   return lines;
+}
+
+function describeLayers({ layersExact, layersVerbatim, layerCount }: SavedImage): string {
+  const kept = layersVerbatim > 0 ? ` (${layersVerbatim} kept compressed)` : '';
+  return `layers exact ${layersExact}/${layerCount}${kept}`;
 }
 
 /** A version may be there while the pool lost some of its content: saving it again brings that back. */

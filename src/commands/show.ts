@@ -1,4 +1,5 @@
 import { printable } from '../image/engine/printable.js';
+import type { LayerForm } from '../operations/layer-form.js';
 import type { PlatformImage, VersionDetail } from '../operations/show.js';
 import { formatBytes, formatCount, formatTime, shortId } from '../ui/format-units.js';
 import { Verbatim } from '../ui/json-text.js';
@@ -56,12 +57,19 @@ function describeIncomplete({ missingChunks }: VersionDetail): string {
 
 function imageLines({ platform, configDigest, manifestDigest, layers, config }: PlatformImage): string[] {
   const table = renderTable(
-    [{ title: 'LAYER' }, { title: 'SIZE', align: 'right' }, { title: 'DIFF ID' }, { title: 'TYPE' }],
-    layers.map(({ digest, diffId, sizeBytes, mediaType }, at) => [
+    [
+      { title: 'LAYER' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'DIFF ID' },
+      { title: 'TYPE' },
+      { title: 'HELD' },
+    ],
+    layers.map(({ digest, diffId, sizeBytes, mediaType, ...form }, at) => [
       `${at + 1} ${shortId(digest)}`,
       formatBytes(sizeBytes),
       shortId(diffId),
       mediaType,
+      describeForm(form),
     ]),
   );
   const fields = renderFields([
@@ -71,6 +79,11 @@ function imageLines({ platform, configDigest, manifestDigest, layers, config }: 
     ...configFields(config),
   ]);
   return [...fields, `Layers: ${layers.length}`, ...table.map((line) => `  ${line}`)];
+}
+
+function describeForm({ form, encoder, reason }: LayerForm): string {
+  if (form === 'plain') return form;
+  return form === 'exact' ? `open, exact by ${encoder}` : `as it came: ${reason}`;
 }
 
 /** What is set; an image sets little of it. */

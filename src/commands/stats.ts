@@ -1,3 +1,4 @@
+import type { LayerForms } from '../operations/layer-form.js';
 import type { KindBytes } from '../operations/pool-bytes.js';
 import type { PoolStats, StatsResult, VersionStats } from '../operations/stats.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
@@ -36,6 +37,7 @@ function poolLines(pool: PoolStats): string[] {
       ['Stored', `${formatBytes(pool.packBytes)} in ${formatCount(pool.packs, 'pack')}`],
       ['Dedup', `${formatRatio(pool.dedupRatio)} (saved / distinct)`],
       ['Compression', `${formatRatio(pool.compressionRatio)} (distinct / stored)`],
+      ['Layers', describeLayers(pool.layers)],
       [
         'Garbage',
         pool.garbageBytes === null
@@ -84,12 +86,23 @@ function versionLines(version: VersionStats): string[] {
     ['Saved', formatBytes(version.imageBytes)],
     ['Distinct', formatBytes(version.plainBytes)],
     ['Stored', formatBytes(version.storedBytes)],
+    ['Layers', describeLayers(version.layers)],
     ['Shared', `${formatBytes(version.sharedBytes)} with other versions`],
     ['Unique', `${formatBytes(version.uniqueBytes)}, which \`dbup rm\` and \`dbup gc\` would free`],
     ...(version.missingChunks > 0
       ? [['Missing', `${formatCount(version.missingChunks, 'chunk')}; sync again`] as const]
       : []),
   ]);
+}
+
+function describeLayers({ plain, exact, verbatim, encoders, reasons }: LayerForms): string {
+  const by = encoders.map(({ encoder, layers }) => `${layers} by ${encoder}`).join(', ');
+  const why = reasons.map(({ reason, layers }) => `${layers}: ${reason}`).join('; ');
+  return [
+    `${plain} plain`,
+    ...(exact > 0 ? [`${exact} compressed ones held open and exact (${by})`] : []),
+    ...(verbatim > 0 ? [`${verbatim} held compressed (${why})`] : []),
+  ].join(', ');
 }
 
 function formatRatio(ratio: number): string {

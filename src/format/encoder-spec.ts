@@ -105,7 +105,8 @@ export function encodeEncoderSpec(spec: EncoderSpec): Uint8Array {
  * it is made. @throws RangeError when it is cut off, UnknownEncoderError for a family or variant this version does not know
  */
 export function decodeEncoderSpec(bytes: Uint8Array): { spec: EncoderSpec; byteCount: number } {
-  const byteCount = SPEC_BYTES[bytes[0] ?? 0];
+  if (bytes.length === 0) throw new RangeError('an encoder is cut off');
+  const byteCount = SPEC_BYTES[bytes[0]!];
   if (!byteCount) throw new UnknownEncoderError(`the encoder family ${bytes[0]} is not known`);
   if (bytes.length < byteCount) throw new RangeError('an encoder is cut off');
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, byteCount);

@@ -139,7 +139,7 @@ async function queueGzip(
       await input.assertUnchanged();
       if (blob.digestHex !== digestHex(digest))
         throw digestMismatch(key, digestHex(digest), blob.digestHex, input.description);
-      keep({ blob, plain });
+      keep({ blob, ...(plain !== undefined && { plain }) });
     },
     dispose: () => input.close(),
   });

@@ -231,8 +231,9 @@ export class MemberSink implements TarContentSink {
   }
 
   async #beginBlob(open: OpenMember, firstBytes: Uint8Array): Promise<void> {
-    // A first piece of a single byte would hide it: it is then kept compressed.
-    if (detectCompression(firstBytes) === 'gzip' && !open.document) open.spool = await this.#parts.newSpool();
+    // A first piece of a single byte leaves it open: what is no gzip file after all is then stored as it is.
+    const mayBeGzip = firstBytes[0] === 0x1f && (firstBytes[1] ?? 0x8b) === 0x8b;
+    if (mayBeGzip && !open.document) open.spool = await this.#parts.newSpool();
     else open.blob = { writer: new BlobWriter(this.#parts.ingest), digester: new PlainDigester() };
     await writeBlob(open, firstBytes);
   }
@@ -264,7 +265,7 @@ export class MemberSink implements TarContentSink {
     const done = ({ blob, plain }: StoredGzip): void => {
       const { digestHex, recipeId } = blob;
       Object.assign(place, { digestHex, recipeId });
-      Object.assign(member, { blob, plain });
+      Object.assign(member, { blob, ...(plain !== undefined && { plain }) });
     };
     await this.#parts.gzip.add({ name, region, done, dispose });
   }

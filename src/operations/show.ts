@@ -7,10 +7,11 @@ import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { ImageReader } from './image-reader.js';
+import { type LayerForm, layerForm } from './layer-form.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion } from './versions.js';
 
-export interface LayerDetail {
+export interface LayerDetail extends LayerForm {
   /** The blob as it was saved. */
   digest: string;
   /** The digest of the plain tar. */
@@ -100,7 +101,8 @@ async function describeImage(reader: ImageReader, image: SnapshotImage): Promise
     ...(manifestDigest !== undefined && { manifestDigest }),
     layers: layers.map(({ digest, diffId }) => {
       const blob = blobs.get(digest);
-      return { digest, diffId, sizeBytes: blob?.sizeBytes ?? 0, mediaType: blob?.mediaType ?? '' };
+      const form = layerForm({ digest, diffId }, blob);
+      return { digest, diffId, sizeBytes: blob?.sizeBytes ?? 0, mediaType: blob?.mediaType ?? '', ...form };
     }),
     config: await readConfig(reader, configDigest),
   };

@@ -6,6 +6,7 @@ import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
+import { countLayerForms, type LayerForms } from './layer-form.js';
 import {
   type DepthBytes,
   type KindBytes,
@@ -32,6 +33,8 @@ export interface PoolStats {
   /** `plainBytes` by `packBytes`; 0 for an empty pool. */
   compressionRatio: number;
   byKind: { data: KindBytes; skeleton: KindBytes; recipe: KindBytes; footerBytes: number };
+  /** How the layers of all versions are held, each distinct one counted once. */
+  layers: LayerForms;
   /** Delta blocks by how many blocks one has to decode before them, from 1 on. */
   deltas: DepthBytes[];
   /** Where every byte of the pool's files goes. */
@@ -43,6 +46,7 @@ export interface PoolStats {
 }
 
 export interface VersionStats {
+  layers: LayerForms;
   address: string;
   snapshotId: string;
   imageBytes: number;
@@ -97,6 +101,7 @@ export async function stats(
       address: summariseAmong(records, chosen).address,
       snapshotId: chosen.id,
       imageBytes: chosen.snapshot.stats.imageBytes,
+      layers: countLayerForms([chosen.snapshot]),
       plainBytes: needed.plainBytes,
       storedBytes,
       uniqueBytes,
@@ -146,6 +151,7 @@ function measurePool(
     imageBytesTotal,
     dedupRatio: plainBytes === 0 ? 0 : imageBytesTotal / plainBytes,
     compressionRatio: packBytes === 0 ? 0 : plainBytes / packBytes,
+    layers: countLayerForms(records.map(({ snapshot }) => snapshot)),
     byKind: measureKinds(chunks, packBytes),
     deltas: measureDepths(chunks),
     bytes,

@@ -12,8 +12,8 @@ const READ_BYTES = 1024 * 1024;
 /** A gzip file that was taken into the pool. */
 export interface StoredGzip {
   blob: StoredBlob;
-  /** null when it does not inflate. */
-  plain: PlainDigest | null;
+  /** null when it does not inflate, undefined when it turned out to be no gzip file. */
+  plain: PlainDigest | null | undefined;
   /** The encoder of its last member, if all are made again exactly. */
   encoder: EncoderSpec | null;
 }
@@ -41,7 +41,8 @@ export async function storeGzip(
     const proof = await task.proof;
     if (!proof.exact || opened?.sizeBytes !== proof.plainBytes) {
       const { blob, plain } = await storeVerbatim(ingest, readAt);
-      return { blob: { ...blob, verbatim: proof.exact ? 'damaged' : proof.reason }, plain, encoder: null };
+      const reason = proof.exact ? 'damaged' : proof.reason;
+      return { blob: plain === undefined ? blob : { ...blob, verbatim: reason }, plain, encoder: null };
     }
     const { sizeBytes } = region;
     const { members, trailing, digestHex } = proof;
@@ -96,5 +97,5 @@ async function storeVerbatim(
     await digester.write(buffer.subarray(0, count));
   }
   const blob = await writer.finish();
-  return { blob, plain: (await digester.finish()) ?? null };
+  return { blob, plain: await digester.finish() };
 }

@@ -85,11 +85,12 @@ export class GzipWorkers {
     const lane = this.#pool.openLane();
     const request = { region, last, cancelled };
     let hasFailed = false;
-    const likely = lane.run<EncoderSpec | null>({ type: 'probe', ...request });
-    const proof = likely
-      .then(async (encoder): Promise<ProofAnswer> => {
-        if (encoder === null) return lane.run({ type: 'prove', ...request });
-        return lane.run({ type: 'prove', ...request, last: encoder });
+    const probed = lane.run<EncoderSpec | VerbatimReason>({ type: 'probe', ...request });
+    const likely = probed.then((found) => (typeof found === 'string' ? null : found));
+    const proof = probed
+      .then(async (found): Promise<ProofAnswer> => {
+        if (typeof found === 'string') return { exact: false, reason: found };
+        return lane.run({ type: 'prove', ...request, last: found });
       })
       .finally(() => lane.close());
     proof.then(

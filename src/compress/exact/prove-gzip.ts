@@ -70,17 +70,17 @@ export async function proveGzip(file: CompressedFile, options: ProveOptions): Pr
   }
 }
 
-/**
- * The first encoder that makes the beginning of a gzip file, as far as {@link proveGzip} looks at first; null when
- * there is none, or no gzip file either.
- */
-export async function probeGzip(file: CompressedFile, options: ProveOptions): Promise<EncoderSpec | null> {
+/** The first encoder that makes the beginning of a gzip file, as far as {@link proveGzip} looks at first, or why none does. */
+export async function probeGzip(
+  file: CompressedFile,
+  options: ProveOptions,
+): Promise<EncoderSpec | VerbatimReason> {
   const prover = new GzipProver(file, options);
   try {
     for await (const encoder of prover.candidates(0)) return encoder;
-    return null;
+    return 'unknown-encoder';
   } catch (error) {
-    if (error instanceof Verbatim) return null;
+    if (error instanceof Verbatim) return error.reason;
     throw error;
   }
 }
@@ -94,10 +94,24 @@ interface Probe {
   endAt: number | null;
 }
 
+/** Framings of one encoder differ only after their first block. */
+function firstBlockOf(spec: EncoderSpec): { stream: string; firstBlockBytes: number } {
+  const { family, level } = spec;
+  const firstBlockBytes = 'blockBytes' in spec ? spec.blockBytes : Number.POSITIVE_INFINITY;
+  if (family === 'pgzip') {
+    return { stream: encoderName({ family: 'klauspost', level, variant: spec.variant }), firstBlockBytes };
+  }
+  if (family === 'pigz')
+    return { stream: encoderName({ family: 'zlib', level, memLevel: 8 }), firstBlockBytes };
+  return { stream: encoderName(spec), firstBlockBytes };
+}
+
 class GzipProver {
   readonly #file: CompressedFile;
   readonly #isCancelled: () => boolean;
   readonly #encoders = new Map<string, DeflateEncoder>();
+  /** Of this member, after how many plain bytes a stream was found not to be it. */
+  readonly #failedAfter = new Map<string, number>();
   #last: EncoderSpec | null;
   #sha256 = new Sha256Stream();
 
@@ -155,12 +169,19 @@ class GzipProver {
     const head = new Uint8Array(PROBE_BYTES);
     const deflateHead = head.subarray(0, this.#file.read(head, deflateAt));
     const tried = new Set<string>();
+    this.#failedAfter.clear();
     for (const encoder of encoderCandidates(header, deflateHead, this.#last)) {
       const name = encoderName(encoder);
-      if (tried.has(name)) continue;
+      if (tried.has(name) || this.#mustFail(encoder)) continue;
       tried.add(name);
       yield encoder;
     }
+  }
+
+  /** True for one that has done the same, up to where its first block ends, as one that failed before that. */
+  #mustFail(encoder: EncoderSpec): boolean {
+    const { stream, firstBlockBytes } = firstBlockOf(encoder);
+    return (this.#failedAfter.get(stream) ?? Number.POSITIVE_INFINITY) < firstBlockBytes;
   }
 
   async #probe(at: number): Promise<Probe> {
@@ -187,14 +208,18 @@ class GzipProver {
     this.#checkCancelled();
     const comparer = new ByteComparer(this.#file, probe.deflateAt);
     const encoder = this.#encoder(spec);
+    let at = 0;
     try {
-      for (let at = 0; at < probe.plain.length; at += STEP_BYTES) {
+      for (; at < probe.plain.length; at += STEP_BYTES) {
         encoder.write(probe.plain.subarray(at, at + STEP_BYTES), comparer.compare);
       }
       if (probe.endAt !== null) encoder.finish(comparer.compare);
     } catch (error) {
-      if (error instanceof Difference) return false;
-      throw error;
+      if (!(error instanceof Difference)) throw error;
+      const { stream, firstBlockBytes } = firstBlockOf(spec);
+      const givenBytes = at + STEP_BYTES;
+      if (at < probe.plain.length && givenBytes < firstBlockBytes) this.#failedAfter.set(stream, givenBytes);
+      return false;
     }
     return probe.endAt === null || comparer.position === probe.endAt;
   }

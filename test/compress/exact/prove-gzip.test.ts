@@ -1,0 +1,169 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { createEncoder } from '../../../src/compress/exact/encoder-registry.js';
+import { GzipRebuilder } from '../../../src/compress/exact/gzip-rebuilder.js';
+import { inflateGzip } from '../../../src/compress/exact/inflate-gzip.js';
+import { createPgzipBlockEncoder } from '../../../src/compress/exact/pgzip/pgzip-encoder.js';
+import { type GzipProof, probeGzip, proveGzip } from '../../../src/compress/exact/prove-gzip.js';
+import { type EncoderSpec, encoderName } from '../../../src/format/encoder-spec.js';
+import { crc32 } from '../../../src/hash/crc32.js';
+import { makeInput } from '../../support/deflate-inputs.mjs';
+import { collectBytes, sha256Hex } from '../../support/deflate-vectors.js';
+import { GO_6, GO_HEADER, gzipBy, PGZIP_HEADER } from '../../support/gzip-files.js';
+import { ascii, concatBytes, seededRandom } from '../../support/tar-builder.js';
+
+const plain = makeInput('tar', 4, 300_000);
+const fileOf = (bytes: Uint8Array) => ({
+  sizeBytes: bytes.length,
+  read(into: Uint8Array, position: number): number {
+    const piece = bytes.subarray(position, position + into.length);
+    into.set(piece);
+    return piece.length;
+  },
+});
+const prove = (bytes: Uint8Array, last: EncoderSpec | null = null): Promise<GzipProof> =>
+  proveGzip(fileOf(bytes), { last });
+
+async function inflated(bytes: Uint8Array): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of inflateGzip(fileOf(bytes).read)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** What a proof claims, carried out. */
+async function rebuilt(bytes: Uint8Array, proof: GzipProof): Promise<Uint8Array> {
+  if (!proof.exact) throw new Error(`it is ${proof.reason}`);
+  const { members, trailing } = proof;
+  const all = await inflated(bytes);
+  return collectBytes((emit) => {
+    const rebuilder = new GzipRebuilder(members, trailing);
+    for (let at = 0; at < all.length; at += 70_001) rebuilder.write(all.subarray(at, at + 70_001), emit);
+    rebuilder.finish(emit);
+  });
+}
+
+async function expectExact(bytes: Uint8Array): Promise<GzipProof & { exact: true }> {
+  const proof = await prove(bytes);
+  if (!proof.exact) throw new Error(`it is ${proof.reason}`);
+  expect(Buffer.from(await rebuilt(bytes, proof)).equals(bytes)).toBe(true);
+  expect(proof.digestHex).toBe(sha256Hex(bytes));
+  return proof;
+}
+
+const unixHeader = (xfl: number) => Uint8Array.of(0x1f, 0x8b, 8, 8, 1, 2, 3, 4, xfl, 3, 97, 46, 116, 0);
+const ENCODERS: [EncoderSpec, Uint8Array][] = [
+  [GO_6, GO_HEADER],
+  [{ family: 'go', level: 1 }, Uint8Array.of(...GO_HEADER.subarray(0, 8), 4, 255)],
+  [{ family: 'go', level: 10 }, GO_HEADER],
+  [{ family: 'klauspost', level: 6, variant: '1.18.2' }, GO_HEADER],
+  [{ family: 'klauspost', level: 3, variant: '1.18.1' }, PGZIP_HEADER],
+  [{ family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 18 }, PGZIP_HEADER],
+  [{ family: 'pgzip', level: 5, variant: '1.14.3', blockBytes: 77_777 }, PGZIP_HEADER],
+  [{ family: 'zlib', level: 6, memLevel: 8 }, Uint8Array.of(...GO_HEADER.subarray(0, 9), 0)],
+  [{ family: 'zlib', level: 9, memLevel: 9 }, unixHeader(2)],
+  [{ family: 'gnu', level: 6 }, unixHeader(0)],
+  [{ family: 'pigz', level: 9, flags: 0, blockBytes: 2 ** 17 }, unixHeader(2)],
+  [{ family: 'pigz', level: 6, flags: 2, blockBytes: 2 ** 17 }, unixHeader(0)],
+];
+
+describe('a gzip file', () => {
+  it.each(ENCODERS.map(([spec, header]) => [encoderName(spec), spec, header] as const))(
+    'of %s is found and made again',
+    async (_, spec, header) => {
+      const bytes = gzipBy(spec, plain, header);
+      expect(gunzipSync(bytes).equals(plain)).toBe(true);
+      const { members } = await expectExact(bytes);
+      // Another one that makes the same of these bytes is as good.
+      expect(members.map(({ encoder }) => encoder.family)).toEqual([spec.family]);
+      expect(await probeGzip(fileOf(bytes), { last: null })).toEqual(members[0]!.encoder);
+    },
+  );
+
+  it('of several members, with empty ones among them and bytes behind, is made again', async () => {
+    const members = [
+      gzipBy(GO_6, new Uint8Array(0)),
+      gzipBy(GO_6, plain.subarray(0, 1000)),
+      gzipBy({ family: 'gnu', level: 9 }, plain, unixHeader(2)),
+      gzipBy({ family: 'go', level: 0 }, new Uint8Array(0)),
+    ];
+    for (const trailing of ['', 'behind', '\0\0\0']) {
+      const proof = await expectExact(concatBytes([...members, ascii(trailing)]));
+      expect(proof.members.map(({ plainBytes }) => plainBytes)).toEqual([0, 1000, plain.length, 0]);
+      expect(Buffer.from(proof.trailing).toString()).toBe(trailing);
+    }
+  });
+
+  it('is found whichever encoder made the one before', async () => {
+    const bytes = gzipBy(GO_6, plain);
+    for (const [last] of ENCODERS) expect((await prove(bytes, last)).exact).toBe(true);
+  });
+
+  it('of an encoder nobody knows is left as it is', async () => {
+    expect(await prove(gzipSync(makeInput('text', 5, 200_000)))).toEqual({
+      exact: false,
+      reason: 'unknown-encoder',
+    });
+  });
+
+  it('of one encoder at first and another later is left as it is', async () => {
+    const long = makeInput('records', 6, 2_500_000);
+    const block = 2 ** 20;
+    const levels = [5, 5, 6] as const;
+    const blocks = levels.map((level, i) =>
+      createPgzipBlockEncoder({ level, variant: '1.15.10', blockBytes: block }).encodeBlock(
+        long.subarray(i * block, (i + 1) * block),
+        long.subarray(0, i * block),
+        i === 2,
+      ),
+    );
+    const trailer = Buffer.alloc(8);
+    trailer.writeUInt32LE(crc32(long));
+    trailer.writeUInt32LE(long.length, 4);
+    const bytes = concatBytes([PGZIP_HEADER, ...blocks, trailer]);
+    expect(gunzipSync(bytes).equals(long)).toBe(true);
+    expect(await probeGzip(fileOf(bytes), { last: null })).toMatchObject({ family: 'pgzip' });
+    expect(await prove(bytes)).toEqual({ exact: false, reason: 'differs-late' });
+  });
+
+  it('that is damaged anywhere is left as it is, or made again as it is', async () => {
+    const bytes = gzipBy(GO_6, plain.subarray(0, 5_000));
+    const random = seededRandom(11);
+    let exact = 0;
+    for (let run = 0; run < 60; run++) {
+      const changed = new Uint8Array(bytes);
+      // Half of the changes hit header and trailer.
+      const at = run % 2 ? Math.floor(random() * bytes.length) : (run % 20) - 8;
+      changed[(at + bytes.length) % bytes.length]! ^= 1 << Math.floor(random() * 8);
+      const proof = await prove(changed);
+      if (!proof.exact) continue;
+      exact++;
+      expect(Buffer.from(await rebuilt(changed, proof)).equals(changed)).toBe(true);
+    }
+    expect(exact).toBeGreaterThan(0);
+    for (const length of [0, 1, 9, 10, 11, 500, bytes.length - 9, bytes.length - 8, bytes.length - 1]) {
+      expect(await prove(bytes.subarray(0, length)), `${length} bytes`).toEqual({
+        exact: false,
+        reason: 'damaged',
+      });
+    }
+  }, 20_000);
+
+  it('is given up when nobody wants the answer any more', async () => {
+    const bytes = gzipBy(GO_6, plain);
+    await expect(proveGzip(fileOf(bytes), { last: null, isCancelled: () => true })).rejects.toThrow(
+      'cancelled',
+    );
+  });
+});
+
+it.each<EncoderSpec>([
+  { family: 'go', level: 11 },
+  { family: 'zlib', level: 0, memLevel: 8 },
+  { family: 'zlib', level: 6, memLevel: 7 },
+  { family: 'klauspost', level: 9, variant: '1.14.0' },
+  { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 16_384 },
+  { family: 'pigz', level: 6, flags: 8, blockBytes: 2 ** 17 },
+  { family: 'pigz', level: 6, flags: 0, blockBytes: 1000 },
+])('there is no encoder %o', (spec) => {
+  expect(() => createEncoder(spec)).toThrow(RangeError);
+});

@@ -1,0 +1,175 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
+import { quietContext } from '../../src/core/context.js';
+import { crc32 } from '../../src/hash/crc32.js';
+import { showVersion } from '../../src/operations/show.js';
+import { stats } from '../../src/operations/stats.js';
+import { verify } from '../../src/operations/verify.js';
+import { archiveOf, type Files } from '../support/archive-layouts.js';
+import { makeInput } from '../support/deflate-inputs.mjs';
+import { type CompressedLayer, gzipBy, layoutOfLayers, PGZIP_HEADER } from '../support/gzip-files.js';
+import { dockerArchive, layerTar, sha256Of } from '../support/images.js';
+import { inPieces, PoolRoom, treeOf } from '../support/pool-room.js';
+import { concatBytes, tarEnd, tarFile } from '../support/tar-builder.js';
+
+const PGZIP = { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 20 } as const;
+
+function textLayer(seed: number, sizeBytes: number): Uint8Array {
+  const half = Math.floor(sizeBytes / 2);
+  return concatBytes([
+    tarFile('usr/text', makeInput('text', seed, half)),
+    tarFile('usr/records', makeInput('records', seed, half)),
+    tarEnd(),
+  ]);
+}
+
+const base = textLayer(1, 600_000);
+const upper = textLayer(2, 60_000);
+const byPgzip = (plain: Uint8Array): CompressedLayer => ({
+  plain,
+  compressed: gzipBy(PGZIP, plain, PGZIP_HEADER),
+});
+const byGo = (plain: Uint8Array): CompressedLayer => ({
+  plain,
+  compressed: gzipBy({ family: 'go', level: 6 }, plain),
+});
+const byNode = (plain: Uint8Array): CompressedLayer => ({ plain, compressed: gzipSync(plain) });
+
+async function writeLayout(directory: string, files: Files): Promise<string> {
+  for (const [name, bytes] of files) {
+    await mkdir(dirname(join(directory, name)), { recursive: true });
+    await writeFile(join(directory, name), bytes);
+  }
+  return directory;
+}
+
+/** Saves a layout in every way it can come, and has each come back as it was and be sound. */
+async function expectRoundTrip(files: Files, layersVerbatim: number): Promise<void> {
+  const archive = archiveOf(files);
+  const sources = [
+    async (room: PoolRoom) =>
+      room.save({ kind: 'oci-directory', path: await writeLayout(room.path('in'), files) }),
+    (room: PoolRoom) => room.saveBytes(archive),
+    (room: PoolRoom) => room.saveStream(inPieces(archive, 7, 50_000)),
+  ];
+  for (const save of sources) {
+    await using room = await PoolRoom.create();
+    const { images } = await save(room);
+    expect(images[0]!.layersVerbatim).toBe(layersVerbatim);
+    expect(images[0]!.layersExact).toBe(images[0]!.layerCount);
+    expect(await readdir(join(room.pool, 'tmp'))).toEqual([]);
+    const reference = images[0]!.reference;
+    await room.loadIntoDirectory(reference, room.path('out'));
+    const tree = await treeOf(room.path('out'));
+    for (const [name, bytes] of files)
+      if (name.startsWith('blobs/')) expect(tree[name], name).toBe(sha256Of(bytes));
+    if (save !== sources[0]) expect(Buffer.from(await room.load(reference)).equals(archive)).toBe(true);
+    const found = await room.with('read', (pool) => verify(pool, { readData: true }, quietContext()));
+    expect(found.findings).toEqual([]);
+  }
+}
+
+describe('gzip layers', () => {
+  it('are held open and come back exactly, from a directory, a file and a stream', async () => {
+    await expectRoundTrip(layoutOfLayers([byPgzip(base), byGo(upper), byGo(layerTar(3, 2, 9000))]), 0);
+  });
+
+  it('of several members and with bytes behind come back exactly', async () => {
+    const pieces = [upper.subarray(0, 30_000), new Uint8Array(0), upper.subarray(30_000)];
+    const compressed = concatBytes([
+      ...pieces.map((piece) => gzipBy({ family: 'zlib', level: 9, memLevel: 8 }, piece)),
+      new Uint8Array(512),
+    ]);
+    await expectRoundTrip(layoutOfLayers([{ plain: upper, compressed }, byGo(new Uint8Array(1024))]), 0);
+  });
+
+  it('that no encoder makes again come back as they came', async () => {
+    await expectRoundTrip(layoutOfLayers([byGo(upper), byNode(base)]), 1);
+  });
+
+  it('that an encoder makes only at first come back as they came', async () => {
+    const plain = textLayer(6, 2_500_000);
+    const levels = [5, 5, 6] as const;
+    const blocks = levels.map((level, i) =>
+      createPgzipBlockEncoder({ level, variant: '1.15.10', blockBytes: 2 ** 20 }).encodeBlock(
+        plain.subarray(i * 2 ** 20, (i + 1) * 2 ** 20),
+        plain.subarray(0, i * 2 ** 20),
+        i === 2,
+      ),
+    );
+    const trailer = Buffer.alloc(8);
+    trailer.writeUInt32LE(crc32(plain));
+    trailer.writeUInt32LE(plain.length, 4);
+    const compressed = concatBytes([PGZIP_HEADER, ...blocks, trailer]);
+    await expectRoundTrip(layoutOfLayers([{ plain, compressed }]), 1);
+  }, 20_000);
+
+  it('share everything with the same layers saved plain, whichever came first', async () => {
+    const image = { references: ['plain:1'], layers: [base, upper] };
+    const layout = archiveOf(layoutOfLayers([byPgzip(base), byGo(upper)]));
+    for (const order of [
+      [dockerArchive(image), layout],
+      [layout, dockerArchive(image)],
+    ]) {
+      await using room = await PoolRoom.create();
+      for (const [at, archive] of order.entries()) {
+        const { images } = await room.saveBytes(archive);
+        // Manifest, config, recipes and the archive's own headers.
+        if (at === 1) expect(images[0]!.newPlainBytes).toBeLessThan(20_000);
+      }
+    }
+  });
+
+  it('are loaded as plain tars without being made gzip again', async () => {
+    await using room = await PoolRoom.create();
+    await room.saveBytes(archiveOf(layoutOfLayers([byPgzip(base), byNode(upper)])));
+    const plain = await room.load('app:1.0', 'docker-archive');
+    for (const layer of [base, upper]) expect(Buffer.from(plain).includes(Buffer.from(layer))).toBe(true);
+  });
+
+  it('are told apart by show and stats', async () => {
+    await using room = await PoolRoom.create();
+    await room.saveBytes(
+      archiveOf(layoutOfLayers([byPgzip(base), byNode(upper), { plain: upper, compressed: upper }])),
+    );
+    const { images } = await room.with('read', (pool) => showVersion(pool, 'app:1.0', quietContext()));
+    expect(images[0]!.layers.map(({ form, encoder, reason }) => [form, encoder ?? reason])).toEqual([
+      ['exact', 'pgzip-1.15.10-5-1048576'],
+      ['verbatim', expect.stringContaining('no known encoder')],
+      ['plain', undefined],
+    ]);
+    const measured = await room.with('read', (pool) => stats(pool, undefined, quietContext()));
+    expect(measured.pool.layers).toMatchObject({ plain: 1, exact: 1, verbatim: 1 });
+  });
+
+  it('name the feature in their snapshots, and others do not', async () => {
+    await using room = await PoolRoom.create();
+    const features = async (id: string): Promise<string[]> =>
+      JSON.parse(await readFile(join(room.pool, 'snapshots', id), 'utf8')).features;
+    const open = await room.saveBytes(archiveOf(layoutOfLayers([byGo(upper)])));
+    expect(await features(open.images[0]!.snapshotId)).toEqual(['gzip-recipe']);
+    // A blob that another snapshot brought leads to the same recipe.
+    const again = await room.saveBytes(archiveOf(layoutOfLayers([byGo(upper), byNode(base)])), {
+      as: 'other:1',
+    });
+    expect(await features(again.images[0]!.snapshotId)).toEqual(['gzip-recipe']);
+    const closed = await room.saveBytes(archiveOf(layoutOfLayers([byNode(base)])), { as: 'closed:1' });
+    expect(await features(closed.images[0]!.snapshotId)).toEqual([]);
+  });
+
+  it('make the same packs of the same input', async () => {
+    const archive = archiveOf(
+      layoutOfLayers([byPgzip(base), byGo(upper), byNode(upper), byGo(layerTar(3, 1, 90))]),
+    );
+    const contents: string[][] = [];
+    for (let run = 0; run < 2; run++) {
+      await using room = await PoolRoom.create();
+      await room.saveBytes(archive);
+      contents.push(Object.keys(await room.contents()).filter((name) => name.startsWith('packs/')));
+    }
+    expect(contents[0]).toEqual(contents[1]);
+  });
+});
