@@ -61,7 +61,8 @@ export class BlockCache {
     this.#chunks = chunks;
     this.#budgetBytes = budgetBytes;
     this.#arena = new SharedArena(budgetBytes + WINDOW_BYTES_TOTAL);
-    this.#deltas = new TurnQueue(Math.min(workers.threads, MAX_DELTAS_AT_ONCE));
+    // Two for each thread: one waits for its bases while the other is decoded.
+    this.#deltas = new TurnQueue(Math.min(2 * workers.threads, MAX_DELTAS_AT_ONCE));
     this.#regions = new RegionPool(this.#arena);
     const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
     const heldBytes = Math.max(MIN_HELD_BYTES, budgetBytes / 4);
