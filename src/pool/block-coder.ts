@@ -6,8 +6,10 @@ import type { BaseFinder, ChunkOrigin } from './base-finder.js';
 import type { BlockCache, ChunkLease } from './block-cache.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
+import type { CodedForm } from './delta-recoder.js';
 import type { SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
+import { TurnQueue } from './turn-queue.js';
 
 /** Base bytes for each plain byte of a block: enough for what was there before and its surroundings. */
 const BASE_BYTES_PER_BYTE = 2.5;
@@ -30,6 +32,8 @@ export class BlockCoder {
   readonly #workers: BlockWorkers;
   readonly #level: number;
   readonly #bases: { finder: BaseFinder; cache: BlockCache; chunks: ChunkCatalog } | null;
+  /** Blocks whose bases are held in memory: one is coded, the bases of the next are read. */
+  readonly #leaning: TurnQueue;
 
   /** @param bases null when the pool has nothing to lean on */
   constructor(
@@ -40,6 +44,7 @@ export class BlockCoder {
     this.#workers = workers;
     this.#level = level;
     this.#bases = bases;
+    this.#leaning = new TurnQueue(1 + Math.max(1, workers.threads >> 1));
   }
 
   get findsBases(): boolean {
@@ -50,9 +55,7 @@ export class BlockCoder {
   async code(block: SealedBlock): Promise<BlockToWrite> {
     const { kind, region, plainBytes, chunkIds, chunkBytes } = block;
     const sketches =
-      kind === BLOCK_KIND.data && this.#bases
-        ? await this.#workers.sketch(region, Uint32Array.from(chunkBytes))
-        : null;
+      kind === BLOCK_KIND.data ? await this.#workers.sketch(region, Uint32Array.from(chunkBytes)) : null;
     const lengths = {
       kind,
       plainBytes,
@@ -60,7 +63,7 @@ export class BlockCoder {
       chunkBytes,
       ...(sketches && { sketches: bytesOf(sketches) }),
     };
-    const delta = await this.#codeAsDelta(block, sketches);
+    const delta = await this.#leaning.add(() => this.#codeAsDelta(block, sketches)).done;
     if (delta) return { ...lengths, ...delta };
     const plain = await this.#workers.compress(region, plainBytes, this.#level);
     return { ...lengths, ...plain, depth: 0, baseIds: [] };
@@ -69,7 +72,7 @@ export class BlockCoder {
   async #codeAsDelta(
     { kind, region, plainBytes, origins, horizon }: SealedBlock,
     sketches: Uint32Array | null,
-  ): Promise<Pick<BlockToWrite, 'stored' | 'codec' | 'xxh64' | 'depth' | 'baseIds'> | null> {
+  ): Promise<CodedForm | null> {
     if (!this.#bases) return null;
     const maxBytes = Math.max(MIN_BASE_BYTES, plainBytes * BASE_BYTES_PER_BYTE);
     const entries = await this.#bases.finder.find({ kind, origins, horizon, sketches, maxBytes });
