@@ -6,7 +6,7 @@ import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
-import { BlockCoder } from '../pool/block-coder.js';
+import { BlockCoder, baseWindowBytes } from '../pool/block-coder.js';
 import { blockTargetBytes } from '../pool/block-target.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
@@ -67,7 +67,10 @@ export class SaveSession {
     this.pool = pool;
     this.context = context;
     this.#records = records;
-    const cache = new BlockCache(pool.layout, chunks, pool.workers, { budgetBytes: CACHE_BYTES });
+    const cache = new BlockCache(pool.layout, chunks, pool.workers, {
+      budgetBytes: CACHE_BYTES,
+      windowBytes: baseWindowBytes(pool.workers, blockTargetBytes(level)),
+    });
     this.known = new KnownBlobs(records, cache, chunks);
     const finder = new BaseFinder({
       chunks,
@@ -83,7 +86,7 @@ export class SaveSession {
       table: chunks.table,
       workers: pool.workers,
       packs: this.#packs,
-      coder: new BlockCoder(pool.workers, level, bases),
+      coder: new BlockCoder(pool.workers, level, blockTargetBytes(level), bases),
       blockBytes: blockTargetBytes(level),
       context,
     });
