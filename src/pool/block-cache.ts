@@ -72,7 +72,7 @@ export class BlockCache {
     this.#regions = new RegionPool(this.#arena);
     const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
     const heldBytes = Math.max(MIN_HELD_BYTES, budgetBytes / 4);
-    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes);
+    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes, this.#regions);
   }
 
   /**
