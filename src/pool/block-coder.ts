@@ -12,7 +12,7 @@ import type { StreamGuide } from './stream-guide.js';
 import { TurnQueue } from './turn-queue.js';
 
 /** Base bytes for each plain byte of a full block: enough for what was there before and its surroundings. */
-const BASE_BYTES_PER_BYTE = 2.5;
+const BASE_BYTES_PER_BYTE = 2;
 
 /** Where bases come from. */
 export interface BaseParts {
