@@ -41,6 +41,7 @@ const FLUSHED = [
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const wanted = (oracle.goldenVariants ?? oracle.variants).flatMap((encoder) => [
+  ...(oracle.telltaleInputs ?? []).map((input) => ({ encoder, ...input })),
   ...[...SHORT, ...LONG, ...(oracle.longerInputs ?? [])].map(([kind, lengthBytes], seed) => ({
     encoder,
     kind,

@@ -6,15 +6,25 @@ const { CCtx, CParameter, compressBound, DCtx, DParameter } = zstd;
 /** Largest window a decoder accepts: 2^27 bytes, what `zstd -d` allows by default. */
 const MAX_WINDOW_LOG = 27;
 
+const OUTPUT_STEP_BYTES = 2 ** 20 + 2 ** 14;
+
+/** How much memory a compressor may take for its tables: 4 << n bytes for each of two. */
+export interface TableLimits {
+  tableLog: number;
+}
+
 /** A zstd compressor with its own context and output buffer; one a thread, reused for every block. */
 export class ZstdCompressor {
   readonly #context = new CCtx();
   readonly #level: number;
   #output = new Uint8Array(0);
 
-  constructor(level: number) {
+  constructor(level: number, limits?: TableLimits) {
     this.#level = level;
     this.#context.setParameter(CParameter.compressionLevel, level);
+    if (!limits) return;
+    this.#context.setParameter(CParameter.hashLog, limits.tableLog);
+    this.#context.setParameter(CParameter.chainLog, limits.tableLog);
   }
 
   /** One frame (RFC 8878) of `plain`. The result is a view of the compressor's buffer, valid until the next call. */
@@ -33,7 +43,9 @@ export class ZstdCompressor {
 
   #makeRoom(plainBytes: number): void {
     const bound = compressBound(plainBytes);
-    if (this.#output.length < bound) this.#output = new Uint8Array(bound);
+    if (this.#output.length >= bound) return;
+    // In large steps: what is outgrown is memory until the next garbage collection.
+    this.#output = new Uint8Array(Math.ceil(bound / OUTPUT_STEP_BYTES) * OUTPUT_STEP_BYTES);
   }
 }
 

@@ -6,7 +6,7 @@ import { GZIP_RECIPE_FEATURE, type Snapshot, type SnapshotArchive } from '../for
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
-import { BlockCoder } from '../pool/block-coder.js';
+import { BlockCoder, baseWindowBytes } from '../pool/block-coder.js';
 import { blockTargetBytes } from '../pool/block-target.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
@@ -26,7 +26,7 @@ export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most (docs/decisions/0006). */
 export const MAX_DELTA_DEPTH = 4;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
-const CACHE_BYTES = 12 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 /** What one image's save came to. */
 export interface SavedImage {
@@ -72,7 +72,10 @@ export class SaveSession {
     this.pool = pool;
     this.context = context;
     this.#records = records;
-    const cache = new BlockCache(pool.layout, chunks, pool.workers, { budgetBytes: CACHE_BYTES });
+    const cache = new BlockCache(pool.layout, chunks, pool.workers, {
+      budgetBytes: CACHE_BYTES,
+      windowBytes: baseWindowBytes(pool.workers, blockTargetBytes(level)),
+    });
     this.known = new KnownBlobs(records, cache, chunks);
     const finder = new BaseFinder({
       chunks,
@@ -88,7 +91,7 @@ export class SaveSession {
       table: chunks.table,
       workers: pool.workers,
       packs: this.#packs,
-      coder: new BlockCoder(pool.workers, level, bases),
+      coder: new BlockCoder(pool.workers, level, blockTargetBytes(level), bases),
       blockBytes: blockTargetBytes(level),
       context,
     });

@@ -10,7 +10,7 @@ import { SharedArena, type SharedRegion } from './shared-arena.js';
 import { TurnQueue } from './turn-queue.js';
 
 const DEFAULT_BUDGET_BYTES = 48 * 1024 * 1024;
-const WINDOW_BYTES_TOTAL = 4 * 1024 * 1024;
+const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Delta blocks decoded together, at most: each holds the blocks of its bases. */
 const MAX_DELTAS_AT_ONCE = 4;
 /** Memory of base blocks that one delta block may hold, at least. */
@@ -54,22 +54,29 @@ export class BlockCache {
   readonly #freeWindows: Uint8Array[] = [];
   #cachedBytes = 0;
 
-  /** @param options.budgetBytes of decoded blocks that nobody holds; 48 MiB by default */
+  /**
+   * @param options.budgetBytes of decoded blocks that nobody holds; 48 MiB by default
+   * @param options.windowBytes of all windows together, into which copying is fast; 4 MiB by default
+   */
   constructor(
     layout: PoolLayout,
     chunks: ChunkCatalog,
     workers: BlockWorkers,
-    { budgetBytes = DEFAULT_BUDGET_BYTES }: { budgetBytes?: number } = {},
+    {
+      budgetBytes = DEFAULT_BUDGET_BYTES,
+      windowBytes = DEFAULT_WINDOW_BYTES,
+    }: { budgetBytes?: number; windowBytes?: number } = {},
   ) {
     this.#chunks = chunks;
     this.gzip = workers.gzip;
     this.#budgetBytes = budgetBytes;
-    this.#arena = new SharedArena(budgetBytes + WINDOW_BYTES_TOTAL);
-    this.#deltas = new TurnQueue(Math.min(workers.threads, MAX_DELTAS_AT_ONCE));
+    this.#arena = new SharedArena(budgetBytes + windowBytes);
+    // Two for each thread: one waits for its bases while the other is decoded.
+    this.#deltas = new TurnQueue(Math.min(2 * workers.threads, MAX_DELTAS_AT_ONCE));
     this.#regions = new RegionPool(this.#arena);
     const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
     const heldBytes = Math.max(MIN_HELD_BYTES, budgetBytes / 4);
-    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes);
+    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes, this.#regions);
   }
 
   /**

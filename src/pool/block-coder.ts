@@ -1,17 +1,35 @@
-import { DbupError } from '../core/errors.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { BLOCK_KIND, type BlockKind } from '../format/pack.js';
 import type { BlockToWrite } from '../store/pack-file.js';
 import type { BaseFinder, ChunkOrigin } from './base-finder.js';
-import type { BlockCache, ChunkLease } from './block-cache.js';
+import { BaseReader } from './base-reader.js';
+import type { BlockCache } from './block-cache.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
+import type { CodedForm } from './delta-recoder.js';
 import type { SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
+import { TurnQueue } from './turn-queue.js';
 
-/** Base bytes for each plain byte of a block: enough for what was there before and its surroundings. */
-const BASE_BYTES_PER_BYTE = 2.5;
-const MIN_BASE_BYTES = 1024 * 1024;
+/** Base bytes for each plain byte of a full block: enough for what was there before and its surroundings. */
+const BASE_BYTES_PER_BYTE = 2;
+
+/** Where bases come from. */
+export interface BaseParts {
+  finder: BaseFinder;
+  cache: BlockCache;
+  chunks: ChunkCatalog;
+}
+
+/** Blocks whose bases are held in memory: one or more are coded, the bases of the next are read. */
+function blocksAtOnce({ threads }: BlockWorkers): number {
+  return 1 + Math.max(1, threads >> 1);
+}
+
+/** What the cache of a {@link BlockCoder} needs to have for windows. */
+export function baseWindowBytes(workers: BlockWorkers, blockBytes: number): number {
+  return blocksAtOnce(workers) * blockBytes * BASE_BYTES_PER_BYTE;
+}
 
 /** New chunks put together, waiting to be coded. */
 export interface SealedBlock {
@@ -29,17 +47,25 @@ export interface SealedBlock {
 export class BlockCoder {
   readonly #workers: BlockWorkers;
   readonly #level: number;
-  readonly #bases: { finder: BaseFinder; cache: BlockCache; chunks: ChunkCatalog } | null;
+  readonly #baseBytes: number;
+  readonly #bases: (BaseParts & { reader: BaseReader }) | null;
+  readonly #leaning: TurnQueue;
+  readonly #windows: Uint8Array[] = [];
 
-  /** @param bases null when the pool has nothing to lean on */
-  constructor(
-    workers: BlockWorkers,
-    level: number,
-    bases: { finder: BaseFinder; cache: BlockCache; chunks: ChunkCatalog } | null,
-  ) {
+  /**
+   * @param bases null when the pool has nothing to lean on
+   * @param blockBytes plain bytes of a full block
+   */
+  constructor(workers: BlockWorkers, level: number, blockBytes: number, bases: BaseParts | null) {
     this.#workers = workers;
     this.#level = level;
-    this.#bases = bases;
+    this.#baseBytes = blockBytes * BASE_BYTES_PER_BYTE;
+    this.#bases = bases && { ...bases, reader: new BaseReader(bases.cache, bases.chunks) };
+    this.#leaning = new TurnQueue(blocksAtOnce(workers));
+    // Taken before the cache fills: they must lie in memory that threads share.
+    for (let i = 0; bases && i < blocksAtOnce(workers); i++) {
+      this.#windows.push(bases.cache.window(this.#baseBytes));
+    }
   }
 
   get findsBases(): boolean {
@@ -50,9 +76,7 @@ export class BlockCoder {
   async code(block: SealedBlock): Promise<BlockToWrite> {
     const { kind, region, plainBytes, chunkIds, chunkBytes } = block;
     const sketches =
-      kind === BLOCK_KIND.data && this.#bases
-        ? await this.#workers.sketch(region, Uint32Array.from(chunkBytes))
-        : null;
+      kind === BLOCK_KIND.data ? await this.#workers.sketch(region, Uint32Array.from(chunkBytes)) : null;
     const lengths = {
       kind,
       plainBytes,
@@ -60,7 +84,7 @@ export class BlockCoder {
       chunkBytes,
       ...(sketches && { sketches: bytesOf(sketches) }),
     };
-    const delta = await this.#codeAsDelta(block, sketches);
+    const delta = await this.#leaning.add(() => this.#codeAsDelta(block, sketches)).done;
     if (delta) return { ...lengths, ...delta };
     const plain = await this.#workers.compress(region, plainBytes, this.#level);
     return { ...lengths, ...plain, depth: 0, baseIds: [] };
@@ -69,51 +93,25 @@ export class BlockCoder {
   async #codeAsDelta(
     { kind, region, plainBytes, origins, horizon }: SealedBlock,
     sketches: Uint32Array | null,
-  ): Promise<Pick<BlockToWrite, 'stored' | 'codec' | 'xxh64' | 'depth' | 'baseIds'> | null> {
+  ): Promise<CodedForm | null> {
     if (!this.#bases) return null;
-    const maxBytes = Math.max(MIN_BASE_BYTES, plainBytes * BASE_BYTES_PER_BYTE);
-    const entries = await this.#bases.finder.find({ kind, origins, horizon, sketches, maxBytes });
-    const leases = await this.#leaseBases(entries);
+    const { finder, reader } = this.#bases;
+    const entries = await finder.find({ kind, origins, horizon, sketches, maxBytes: this.#baseBytes });
+    if (entries.length === 0) return null;
+    const window = this.#windows.pop()!;
     try {
-      if (leases.length === 0) return null;
-      const coded = await this.#workers.encodeDelta(region, plainBytes, this.#level, leases);
+      const bases = await reader.read(entries, window);
+      if (bases.length === 0) return null;
+      const coded = await this.#workers.encodeDelta(region, plainBytes, this.#level, bases);
       const { stored, codec, xxh64 } = coded;
       if (codec !== BLOCK_CODEC.delta) return { stored, codec, xxh64, depth: 0, baseIds: [] };
-      const used = coded.usedBases.map((number) => leases[number]!);
+      const used = coded.usedBases.map((number) => bases[number]!);
       const depth = 1 + used.reduce((most, { depth }) => Math.max(most, depth), 0);
       return { stored, codec, xxh64, depth, baseIds: used.map(({ id }) => id) };
     } finally {
-      for (const { release } of leases) release();
+      this.#windows.push(window);
     }
   }
-
-  /** What cannot be read is left out: a save goes on beside damage that is none of its own. */
-  async #leaseBases(entries: readonly number[]): Promise<(ChunkLease & { depth: number })[]> {
-    const { cache, chunks } = this.#bases!;
-    const leases: (ChunkLease & { depth: number })[] = [];
-    for (const entry of entries) {
-      // A copy: the table's view ends with its next growth.
-      const id = new Uint8Array(chunks.table.id(entry));
-      const { packIndex, blockIndex } = chunks.table.location(entry);
-      try {
-        leases.push({ ...cache.lease(id), depth: chunks.packs[packIndex]!.footer.blocks[blockIndex]!.depth });
-      } catch (error) {
-        if (!isPoolError(error)) throw error;
-      }
-    }
-    const ready = await Promise.allSettled(leases.map((lease) => lease.ready));
-    return leases.filter(({ release }, i) => {
-      const state = ready[i]!;
-      if (state.status === 'fulfilled') return true;
-      release();
-      if (isPoolError(state.reason)) return false;
-      throw state.reason;
-    });
-  }
-}
-
-function isPoolError(error: unknown): boolean {
-  return error instanceof DbupError && error.code.startsWith('POOL_');
 }
 
 /** The bytes of a block's sketches as its pack has them; zeros are left to say that there is none. */

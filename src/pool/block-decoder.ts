@@ -10,6 +10,7 @@ import {
 } from './base-plan.js';
 import { type BlockWorkers, DELTA_DAMAGED } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
+import type { RegionPool } from './region-pool.js';
 import type { SharedRegion } from './shared-arena.js';
 
 /** Blocks read for their bases before it is their turn. Only those that lean on nothing: others would multiply. */
@@ -37,18 +38,21 @@ export class BlockDecoder {
   readonly #workers: BlockWorkers;
   readonly #lease: (address: BlockAddress) => BlockLease;
   readonly #heldBytes: number;
+  readonly #regions: RegionPool;
 
   /** @param heldBytes memory of leased blocks that one delta block may hold; of what is more, its bases are copied */
   constructor(
     parts: { layout: PoolLayout; chunks: ChunkCatalog; workers: BlockWorkers },
     lease: (address: BlockAddress) => BlockLease,
     heldBytes: number,
+    regions: RegionPool,
   ) {
     this.#layout = parts.layout;
     this.#chunks = parts.chunks;
     this.#workers = parts.workers;
     this.#lease = lease;
     this.#heldBytes = heldBytes;
+    this.#regions = regions;
   }
 
   /**
@@ -63,7 +67,7 @@ export class BlockDecoder {
   }
 
   async #decodeDelta(address: BlockAddress, into: SharedRegion, checkChunks: boolean): Promise<DecodedBlock> {
-    const held: BlockLease[] = [];
+    const held: { release(): void }[] = [];
     try {
       const bases = await this.#gather(address, held);
       try {
@@ -76,12 +80,12 @@ export class BlockDecoder {
         throw badBase ? wrongBase(this.#nameOf(address), badBase) : error;
       }
     } finally {
-      for (const { release } of held) release();
+      for (const what of held) what.release();
     }
   }
 
-  /** The bytes of a block's bases in order. @param held gets the leases under which they are valid */
-  async #gather(address: BlockAddress, held: BlockLease[]): Promise<Uint8Array[]> {
+  /** The bytes of a block's bases in order. @param held gets what is to be released when they have served */
+  async #gather(address: BlockAddress, held: { release(): void }[]): Promise<Uint8Array[]> {
     const blocks = planBases(this.#chunks, address);
     const bases: Uint8Array[] = [];
     const ahead: BlockLease[] = [];
@@ -99,7 +103,10 @@ export class BlockDecoder {
         );
         ahead.shift();
         const isHeld = heldBytes + lease.region.bytes.length <= this.#heldBytes;
-        if (!isHeld) copies ??= new CopiedBases(blocks);
+        if (!isHeld && !copies) {
+          copies = new CopiedBases(this.#regions, blocks);
+          held.push(copies);
+        }
         const copied = isHeld ? null : copies;
         block.bases.forEach(({ number }, i) => {
           bases[number] = copied?.add(pieces[i]!) ?? pieces[i]!;
@@ -162,19 +169,25 @@ function mayBegin({ depth }: BaseBlock, begun: number): boolean {
 
 /** Copies of bases in one shared memory, which has room for all of a delta block: at most `LIMITS.deltaBaseBytes`. */
 class CopiedBases {
-  readonly #bytes: Uint8Array;
+  readonly #regions: RegionPool;
+  readonly #region: SharedRegion;
   #fillBytes = 0;
 
-  constructor(blocks: readonly BaseBlock[]) {
+  constructor(regions: RegionPool, blocks: readonly BaseBlock[]) {
     const sizes = blocks.flatMap(({ bases }) => bases.map(({ sizeBytes }) => sizeBytes));
-    this.#bytes = new Uint8Array(new SharedArrayBuffer(sizes.reduce((sum, size) => sum + size, 0)));
+    this.#regions = regions;
+    this.#region = regions.take(sizes.reduce((sum, size) => sum + size, 0));
   }
 
   add(piece: Uint8Array): Uint8Array {
-    const copy = this.#bytes.subarray(this.#fillBytes, this.#fillBytes + piece.length);
+    const copy = this.#region.bytes.subarray(this.#fillBytes, this.#fillBytes + piece.length);
     copy.set(piece);
     this.#fillBytes += piece.length;
     return copy;
+  }
+
+  release(): void {
+    this.#regions.give(this.#region);
   }
 }
 

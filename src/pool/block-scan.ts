@@ -64,6 +64,7 @@ export async function* scanBlocks(
       return cache.leaseBlock(base);
     },
     SCAN_HELD_BYTES,
+    regions,
   );
   const startNext = (): void => {
     const next = source.next();

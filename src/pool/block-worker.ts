@@ -22,6 +22,8 @@ import { compressBlock, encodeDelta } from './encode-block.js';
 const OPEN_FILES = 32;
 /** Small enough that what was read is still in the cache when it is hashed. */
 const READ_BYTES = 256 * 1024;
+/** What is outgrown is memory until the next garbage collection: it is done seldom. */
+const SCRATCH_STEP_BYTES = 1024 * 1024;
 
 const decompressor = new ZstdDecompressor();
 /** Made when the first block wants them: kernels take memory. */
@@ -73,7 +75,9 @@ function sketchChunks({ memory, offsetBytes, chunkBytes }: SketchJob): Uint32Arr
 
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
 function decodeBlock(job: DecodeJob): number[] {
-  if (scratch.length < job.storedBytes) scratch = new Uint8Array(job.storedBytes);
+  if (scratch.length < job.storedBytes) {
+    scratch = new Uint8Array(Math.ceil(job.storedBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
+  }
   const stored = scratch.subarray(0, job.storedBytes);
   readAll(openFile(job.path), stored, job.offsetBytes);
   if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');

@@ -12,12 +12,12 @@ import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
 
 const SLAB_FRESH_BYTES = 1024 * 1024;
-const SLABS = 10;
+const SLABS = 7;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
-const MAX_OPEN_BYTES = 8 * 1024 * 1024;
+const MAX_OPEN_BYTES = 6 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
 /** Besides open blocks: one being filled of each kind, and what is sealed before the reader is held back. */
-const FILLING_BLOCKS = 5;
+const FILLING_BLOCKS = 4;
 /** Read buffers: one is worked on while the other is filled. */
 const WINDOWS = 2;
 export const WINDOW_BYTES = 1024 * 1024;

@@ -12,7 +12,7 @@ const WORTHWHILE_RATIO = 0.98;
 /** A delta must be so much smaller than the block on its own: reading it costs reading its bases too. */
 const WORTHWHILE_DELTA_RATIO = 0.9;
 /** A delta of so small a part of its plain bytes is taken without trying the block on its own. */
-const CLEAR_DELTA_RATIO = 1 / 20;
+const CLEAR_DELTA_RATIO = 1 / 10;
 /** In a footer. */
 const BASE_ID_BYTES = 32;
 

@@ -1,6 +1,6 @@
 /** A job of a {@link TurnQueue}. */
-export interface Turn {
-  done: Promise<void>;
+export interface Turn<T> {
+  done: Promise<T>;
   /** Begins the job at once if it has not begun. */
   hurry(): void;
 }
@@ -11,7 +11,7 @@ export interface Turn {
  */
 export class TurnQueue {
   readonly #atOnce: number;
-  readonly #waiting: (() => Promise<void> | null)[] = [];
+  readonly #waiting: (() => Promise<unknown> | null)[] = [];
   #running = 0;
 
   constructor(atOnce: number) {
@@ -19,7 +19,7 @@ export class TurnQueue {
   }
 
   /** @returns when the job is done, or what it throws; nobody need wait for that */
-  add(job: () => Promise<void>): Turn {
+  add<T>(job: () => Promise<T>): Turn<T> {
     let begin!: () => void;
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
@@ -27,7 +27,7 @@ export class TurnQueue {
     const done = begun.then(job);
     done.catch(() => {});
     let hasBegun = false;
-    const start = (): Promise<void> | null => {
+    const start = (): Promise<T> | null => {
       if (hasBegun) return null;
       hasBegun = true;
       begin();

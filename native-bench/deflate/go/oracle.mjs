@@ -11,6 +11,16 @@ export const variants = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, -2].map((level) =>
 );
 export const features = { flush: true, dictionary: true };
 
+/** Golden inputs on which a threshold that is off by one shows: of kinds of blocks, and of where the window slides. */
+export const telltaleInputs = [
+  { kind: 'records', seed: 0, lengthBytes: 16 },
+  { kind: 'text', seed: 0, lengthBytes: 127 },
+  { kind: 'text', seed: 38, lengthBytes: 200 },
+  { kind: 'tar', seed: 47, lengthBytes: 200 },
+  { kind: 'noise', seed: 88, lengthBytes: 50 },
+  { kind: 'repeats', seed: 31, lengthBytes: 140_000, flushAfter: 65_274 },
+];
+
 const go = process.env.GO ?? 'go';
 const levelOf = (variant) => (variant === 'go-huffman' ? -2 : Number(variant.slice('go-'.length)));
 let program;

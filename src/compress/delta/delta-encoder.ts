@@ -49,6 +49,8 @@ const TOO_MANY = 0xffffffff;
 
 /** The streams are small beside the plain bytes, so that they can be coded well in little time. */
 const LEAST_STREAM_LEVEL = 9;
+/** At the usual levels: streams are short, and tables for long ones take 10 MB (0.1 % smaller, measured). */
+const STREAM_TABLE_LOG = 18;
 /** From this level on, zstd with the base as its dictionary is tried where it may win; it takes most of the time. */
 const DICTIONARY_LEVEL = 9;
 const LEAST_DICTIONARY_LEVEL = 12;
@@ -79,7 +81,8 @@ export class DeltaEncoder {
   constructor(level: number) {
     compiledModule ??= new WebAssembly.Module(Buffer.from(DELTA_ENCODE_WASM_BASE64, 'base64'));
     this.#memory = new KernelMemory(compiledModule);
-    this.#compressor = new ZstdCompressor(Math.max(level, LEAST_STREAM_LEVEL));
+    const limits = level < DICTIONARY_LEVEL ? { tableLog: STREAM_TABLE_LOG } : undefined;
+    this.#compressor = new ZstdCompressor(Math.max(level, LEAST_STREAM_LEVEL), limits);
     this.#dictionaryCompressor =
       level < DICTIONARY_LEVEL ? null : new ZstdCompressor(Math.max(level, LEAST_DICTIONARY_LEVEL));
   }

@@ -3,8 +3,10 @@
 // by Jean-loup Gailly and Mark Adler (docs/notices/zlib.txt).
 //
 // This is the output for a caller that gives all bytes at once: the window is filled before it is searched, so that it
-// does not matter how the bytes come in. (zlib's own output depends on that in one case: where a write ends just so
-// that the window slides at the very index SLIDE_AT, a match of distance MAX_DISTANCE found first may be missed.)
+// does not matter how the bytes come in. The originals' own output depends on that in one case: when a write ends less
+// than MIN_LOOKAHEAD bytes after window index SLIDE_AT, and that index is just where they stop to wait for more, they
+// slide one step early, and the oldest string in reach, then at index 0, is taken for none. The window's end and all
+// multiples of 512 lie elsewhere, so that no usual sizes of writes come to it.
 import { beginOutput, beginStream, outputBytes, partialBits, putBits, putStored } from './lib/bits';
 import { beginBlocks, endBlock, hasTokens, prepareBlocks } from './lib/block';
 import {

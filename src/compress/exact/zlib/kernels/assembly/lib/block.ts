@@ -36,7 +36,8 @@ let tokenLimit: usize = TOKENS;
 export let blockStart: i32 = 0;
 
 function setUp(
-  alphabet: Alphabet, arrays: usize, symbols: u32, maxLength: u32, extraBits: usize, extraFrom: u32, fixedLengths: usize,
+  alphabet: Alphabet, arrays: usize, symbols: u32, maxLength: u32, extraBits: usize, extraFrom: u32,
+  fixedLengths: usize,
 ): void {
   alphabet.weights = arrays;
   alphabet.lengths = arrays + 4 * 576;
@@ -174,7 +175,7 @@ function addRuns(lengths: usize, largest: u32): void {
 }
 
 function putHeader(literals: u32, distances: u32, lengthCodes: u32): void {
-  putBits((literals - 256) | ((distances) << 5) | ((lengthCodes - 4) << 10), 14);
+  putBits((literals - 256) | (distances << 5) | ((lengthCodes - 4) << 10), 14);
   for (let rank: u32 = 0; rank < lengthCodes; rank++) {
     putBits(load<u8>(CODE_LENGTHS.lengths + load<u8>(HEADER_ORDER + rank)), 3);
   }

@@ -4,7 +4,8 @@ import {
   HALF_WINDOW, MAX_DISTANCE, MAX_MATCH, MIN_LOOKAHEAD, MIN_MATCH, SLIDE_AT, WINDOW, WINDOW_BYTES,
 } from './layout';
 import {
-  configureSearch, insertFour, insertString, longestMatch, longestMatchAhead, matchStart, reaches, setMatchStart, slideWindow,
+  configureSearch, insertFour, insertString, longestMatch, longestMatchAhead, matchStart, reaches, setMatchStart,
+  slideWindow,
 } from './match';
 import { partialBits, partialByte, writtenBytes } from './bits';
 
