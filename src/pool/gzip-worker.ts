@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
-import type { GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+import type { EncodeAnswer, EncodeJob, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
 
 const streams = new Map<number, GzipRebuilder>();
 /** Proofs wait for their file's bytes to be inflated; a second one must not take the thread's time meanwhile. */
@@ -21,7 +21,7 @@ async function run(job: GzipJob): Promise<unknown> {
       streams.set(job.stream, new GzipRebuilder(job.members, job.trailing));
       return null;
     case 'encode':
-      return encode(streams.get(job.stream)!, job.plain, job.isLast);
+      return encode(streams.get(job.stream)!, job);
     case 'close':
       streams.delete(job.stream);
       return null;
@@ -43,20 +43,17 @@ async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
   }
 }
 
-function encode(rebuilder: GzipRebuilder, plain: Uint8Array, isLast: boolean): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  const collect = (bytes: Uint8Array): void => {
-    pieces.push(bytes.slice());
+function encode(rebuilder: GzipRebuilder, { slot, plainBytes, isLast }: EncodeJob): EncodeAnswer {
+  const answer: EncodeAnswer = { encodedBytes: 0, rest: [] };
+  const take = (bytes: Uint8Array): void => {
+    const fits = answer.rest.length > 0 ? 0 : slot.encoded.length - answer.encodedBytes;
+    slot.encoded.set(bytes.subarray(0, fits), answer.encodedBytes);
+    answer.encodedBytes += Math.min(fits, bytes.length);
+    if (bytes.length > fits) answer.rest.push(new Uint8Array(bytes.subarray(fits)));
   };
-  rebuilder.write(plain, collect);
-  if (isLast) rebuilder.finish(collect);
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  rebuilder.write(slot.plain.subarray(0, plainBytes), take);
+  if (isLast) rebuilder.finish(take);
+  return answer;
 }
 
 parentPort!.on('message', async ({ id, job }: { id: number; job: GzipJob }) => {

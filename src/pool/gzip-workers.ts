@@ -35,12 +35,25 @@ export interface OpenJob {
   trailing: Uint8Array;
 }
 
-/** The next plain bytes, answered by the compressed bytes they make. */
+/** The next plain bytes, answered by an {@link EncodeAnswer}. */
 export interface EncodeJob {
   type: 'encode';
   stream: number;
-  plain: Uint8Array;
+  slot: EncodeSlot;
+  plainBytes: number;
   isLast: boolean;
+}
+
+/** Memory shared with the thread: plain bytes on the way there, what they make on the way back. */
+export interface EncodeSlot {
+  plain: Uint8Array<SharedArrayBuffer>;
+  encoded: Uint8Array<SharedArrayBuffer>;
+}
+
+/** How much of the slot is filled with compressed bytes, and those that did not fit into it. */
+export interface EncodeAnswer {
+  encodedBytes: number;
+  rest: Uint8Array[];
 }
 
 export interface CloseJob {
@@ -140,10 +153,10 @@ export class GzipStream {
     this.#opened = opened;
   }
 
-  /** The compressed bytes that the next plain bytes make. `plain` is the thread's from now on. */
-  async encode(plain: Uint8Array<ArrayBuffer>, isLast: boolean): Promise<Uint8Array> {
-    const job: EncodeJob = { type: 'encode', stream: this.#stream, plain, isLast };
-    const encoded = this.#lane.run<Uint8Array>(job, [plain.buffer]);
+  /** Takes the first bytes of the slot; it is the caller's again when the promise resolves. */
+  async encode(slot: EncodeSlot, plainBytes: number, isLast: boolean): Promise<EncodeAnswer> {
+    const job: EncodeJob = { type: 'encode', stream: this.#stream, slot, plainBytes, isLast };
+    const encoded = this.#lane.run<EncodeAnswer>(job);
     encoded.catch(() => {});
     await this.#opened;
     return encoded;

@@ -10,7 +10,7 @@ interface Pending {
 
 /** Runs jobs one after the other in one thread, which may keep something between them. */
 export interface WorkerLane<Job> {
-  run<Result>(job: Job, transfer?: readonly ArrayBuffer[]): Promise<Result>;
+  run<Result>(job: Job): Promise<Result>;
   close(): void;
 }
 
@@ -52,7 +52,7 @@ export class WorkerPool<Job extends { type: string }> {
    * @throws Error with the worker's message and `code`, or when the worker died
    */
   run<Result>(job: Job, threads: number = this.#size): Promise<Result> {
-    return this.#closed ? refused() : this.#send(this.#leastBusy(threads), job, []);
+    return this.#closed ? refused() : this.#send(this.#leastBusy(threads), job);
   }
 
   /** Keeps to the thread with the fewest lanes. The caller closes the lane. */
@@ -63,7 +63,7 @@ export class WorkerPool<Job extends { type: string }> {
     if (member) member.lanes++;
     let isOpen = member !== undefined;
     return {
-      run: (job, transfer = []) => (this.#closed || !member ? refused() : this.#send(member, job, transfer)),
+      run: (job) => (this.#closed || !member ? refused() : this.#send(member, job)),
       close: () => {
         if (isOpen) member!.lanes--;
         isOpen = false;
@@ -71,12 +71,12 @@ export class WorkerPool<Job extends { type: string }> {
     };
   }
 
-  #send<Result>(member: Member, job: Job, transfer: readonly ArrayBuffer[]): Promise<Result> {
+  #send<Result>(member: Member, job: Job): Promise<Result> {
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
       member.pending.set(id, { resolve, reject });
       member.worker.ref();
-      member.worker.postMessage({ id, job }, [...transfer]);
+      member.worker.postMessage({ id, job });
     });
   }
 

@@ -9,6 +9,7 @@ type Family = EncoderSpec['family'];
 const KiB = 1024;
 /** umoci's, and what else was seen; others show by their sync markers. */
 const PGZIP_BLOCK_BYTES = [PGZIP_DEFAULT_BLOCK_BYTES, 256 * KiB];
+const PIGZ_BLOCK_BYTES = [PIGZ_DEFAULT_BLOCK_BYTES, 256 * KiB, 512 * KiB, 1024 * KiB];
 const PIGZ_VARIANTS = [0, PIGZ_FLAGS.syncMarkers, PIGZ_FLAGS.single, PIGZ_FLAGS.independent];
 const SYNC_MARKER = Uint8Array.of(0, 0, 0xff, 0xff);
 /** Markers looked at: four zero and one bytes may also stand inside a block. */
@@ -77,7 +78,9 @@ function* specsOf(
     if (family === 'zlib') for (const memLevel of [8, 9]) yield { family, level, memLevel };
     if (family === 'gnu') yield { family, level };
     if (family !== 'pigz') continue;
-    for (const flags of PIGZ_VARIANTS) yield { family, level, flags, blockBytes: PIGZ_DEFAULT_BLOCK_BYTES };
+    for (const blockBytes of PIGZ_BLOCK_BYTES) {
+      for (const flags of PIGZ_VARIANTS) yield { family, level, flags, blockBytes };
+    }
   }
 }
 
