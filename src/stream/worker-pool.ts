@@ -63,7 +63,8 @@ export class WorkerPool<Job extends { type: string }> {
     if (member) member.lanes++;
     let isOpen = member !== undefined;
     return {
-      run: (job) => (this.#closed || !member ? refused() : this.#send(member, job)),
+      // A thread that has died answers nothing any more.
+      run: (job) => (member && this.#members.includes(member) ? this.#send(member, job) : refused()),
       close: () => {
         if (isOpen) member!.lanes--;
         isOpen = false;
@@ -123,5 +124,5 @@ export class WorkerPool<Job extends { type: string }> {
 }
 
 function refused(): Promise<never> {
-  return Promise.reject(new Error('the worker pool is closed'));
+  return Promise.reject(new Error('the worker pool is closed, or its thread has ended'));
 }

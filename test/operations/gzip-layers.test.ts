@@ -5,14 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
 import { quietContext } from '../../src/core/context.js';
 import { crc32 } from '../../src/hash/crc32.js';
+import { executeGc } from '../../src/operations/gc.js';
+import { planGc } from '../../src/operations/gc-plan.js';
+import { executeRemoval, planRemoval } from '../../src/operations/rm.js';
 import { showVersion } from '../../src/operations/show.js';
 import { stats } from '../../src/operations/stats.js';
+import { tagVersion } from '../../src/operations/tag.js';
 import { verify } from '../../src/operations/verify.js';
 import { archiveOf, type Files } from '../support/archive-layouts.js';
 import { makeInput } from '../support/deflate-inputs.mjs';
 import { type CompressedLayer, gzipBy, layoutOfLayers, PGZIP_HEADER } from '../support/gzip-files.js';
 import { dockerArchive, layerTar, sha256Of } from '../support/images.js';
-import { inPieces, PoolRoom, treeOf } from '../support/pool-room.js';
+import { codeOf, inPieces, PoolRoom, treeOf } from '../support/pool-room.js';
 import { concatBytes, tarEnd, tarFile } from '../support/tar-builder.js';
 
 const PGZIP = { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 20 } as const;
@@ -158,6 +162,65 @@ describe('gzip layers', () => {
     expect(await features(again.images[0]!.snapshotId)).toEqual(['gzip-recipe']);
     const closed = await room.saveBytes(archiveOf(layoutOfLayers([byNode(base)])), { as: 'closed:1' });
     expect(await features(closed.images[0]!.snapshotId)).toEqual([]);
+  });
+
+  it('are kept by gc for as long as a version needs them', async () => {
+    await using room = await PoolRoom.create();
+    await room.saveBytes(archiveOf(layoutOfLayers([byPgzip(base), byGo(upper)])), { as: 'keep:1' });
+    await room.saveBytes(archiveOf(layoutOfLayers([byPgzip(base), byGo(layerTar(9, 3, 50_000))])), {
+      as: 'drop:1',
+    });
+    await room.with('append', (pool) => tagVersion(pool, 'keep:1', 'also:1', quietContext()));
+    await room.with('append', async (pool) =>
+      executeRemoval(
+        pool,
+        await planRemoval(pool, { addresses: ['drop:1', 'keep:1'] }, quietContext()),
+        quietContext(),
+      ),
+    );
+    await room.with('exclusive', async (pool) =>
+      executeGc(
+        pool,
+        await planGc(pool, { maxUnusedPercent: 0, minGarbagePercent: 0 }, quietContext()),
+        quietContext(),
+      ),
+    );
+    const names = await readdir(join(room.pool, 'snapshots'));
+    const [left] = await Promise.all(
+      names.map((name) => readFile(join(room.pool, 'snapshots', name), 'utf8')),
+    );
+    expect(JSON.parse(left!)).toMatchObject({ reference: 'also:1', features: ['gzip-recipe'] });
+    await room.loadIntoDirectory('also:1', room.path('out'));
+    const blobs = Object.values(await treeOf(room.path('out')));
+    for (const { compressed } of [byPgzip(base), byGo(upper)]) expect(blobs).toContain(sha256Of(compressed));
+  });
+
+  it('that end too early leave nothing in the pool', async () => {
+    const archive = archiveOf(layoutOfLayers([byGo(upper), byPgzip(base)]));
+    await using room = await PoolRoom.create();
+    for (const keptBytes of [archive.length / 2, archive.length - 30_000]) {
+      const cut = archive.subarray(0, Math.floor(keptBytes));
+      expect(await codeOf(room.saveBytes(cut))).toBe('INPUT_TRUNCATED');
+      expect(await codeOf(room.saveStream(inPieces(cut, 3, 60_000)))).toBe('INPUT_TRUNCATED');
+      expect(await room.packs()).toEqual([]);
+      expect(await readdir(join(room.pool, 'tmp'))).toEqual([]);
+    }
+  });
+
+  it('that do not inflate, or not to what the config says, are refused with the reason', async () => {
+    await using room = await PoolRoom.create();
+    const { plain, compressed } = byPgzip(base);
+    const flipped = new Uint8Array(compressed);
+    flipped[compressed.length >> 1]! ^= 64;
+    const wrongSum = new Uint8Array(compressed);
+    wrongSum[compressed.length - 6]! ^= 1;
+    for (const damaged of [flipped, wrongSum, compressed.subarray(0, compressed.length - 4000)]) {
+      const archive = archiveOf(layoutOfLayers([{ plain, compressed: damaged }]));
+      expect(await codeOf(room.saveBytes(archive))).toMatch(/^(INPUT_INVALID|DIGEST_MISMATCH)$/);
+    }
+    const other = archiveOf(layoutOfLayers([{ plain: upper, compressed }]));
+    expect(await codeOf(room.saveBytes(other))).toBe('DIGEST_MISMATCH');
+    expect(await room.packs()).toEqual([]);
   });
 
   it('make the same packs of the same input', async () => {
