@@ -6,8 +6,9 @@ import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 const BUFFER_BYTES = 1024 * 1024;
 
 /**
- * Writes a file that appears complete or not at all: under a temporary name beside it, synced, then renamed
- * over what was there. A pipe or a device (`/dev/null`) is written to as it is.
+ * Writes a file that appears complete or not at all: under a temporary name beside it, then renamed over what was
+ * there. The disk is not waited for: the pool still has what the file holds. A pipe or a device (`/dev/null`) is
+ * written to as it is.
  * @returns the bytes written
  */
 export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
@@ -62,7 +63,6 @@ async function writeBeside(path: string, bytes: AsyncIterable<Uint8Array>): Prom
   const handle = await open(temporary, 'wx');
   try {
     const total = await writeAll(handle, bytes);
-    await handle.sync();
     await handle.close();
     await rename(temporary, path);
     return total;
@@ -82,39 +82,49 @@ async function writeInPlace(path: string, bytes: AsyncIterable<Uint8Array>): Pro
   }
 }
 
-/** Gathers small pieces; a piece larger than the buffer is written as it is. */
+/** Gathers pieces in two buffers: one is written while the other is filled. */
 async function writeAll(
   handle: FileHandle,
   bytes: AsyncIterable<Uint8Array>,
   positioned = true,
 ): Promise<number> {
-  const buffer = new Uint8Array(BUFFER_BYTES);
+  let filling = new Uint8Array(BUFFER_BYTES);
+  let other = new Uint8Array(BUFFER_BYTES);
   let fill = 0;
   let total = 0;
-  const write = async (piece: Uint8Array): Promise<void> => {
-    for (let done = 0; done < piece.length; ) {
-      const { bytesWritten } = await handle.write(
-        piece,
-        done,
-        piece.length - done,
-        positioned ? total + done : null,
-      );
-      done += bytesWritten;
-    }
-    total += piece.length;
+  let writing: Promise<void> = Promise.resolve();
+  const writeFilled = async (): Promise<void> => {
+    await writing;
+    writing = writeFully(handle, filling.subarray(0, fill), positioned ? total : null);
+    // Reported by whoever waits for it next.
+    writing.catch(() => {});
+    total += fill;
+    fill = 0;
+    [filling, other] = [other, filling];
   };
-  for await (const piece of bytes) {
-    for (let at = 0; at < piece.length; ) {
-      const taken = Math.min(piece.length - at, buffer.length - fill);
-      buffer.set(piece.subarray(at, at + taken), fill);
-      fill += taken;
-      at += taken;
-      if (fill === buffer.length) {
-        await write(buffer);
-        fill = 0;
+  try {
+    for await (const piece of bytes) {
+      for (let at = 0; at < piece.length; ) {
+        const taken = Math.min(piece.length - at, filling.length - fill);
+        filling.set(piece.subarray(at, at + taken), fill);
+        fill += taken;
+        at += taken;
+        if (fill === filling.length) await writeFilled();
       }
     }
+    await writeFilled();
+  } finally {
+    // Nobody may close the file under a write.
+    await writing.catch(() => {});
   }
-  await write(buffer.subarray(0, fill));
+  await writing;
   return total;
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const at = position === null ? null : position + done;
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at);
+    done += bytesWritten;
+  }
 }

@@ -14,6 +14,8 @@ const MAX_SKELETON_BYTES = 48 * 1024 * 1024;
 const MAX_CHUNKS = 400_000;
 /** List nodes and recipes kept as bases for those of the image being saved. */
 const MAX_NODES = 2_000;
+/** Little: the cache of a save is small. */
+const READ_AHEAD = { bytes: 2 * 1024 * 1024, blocks: 2 };
 
 /** Where a file lies in the map; positions count the bytes of all streams one after the other. */
 export interface MappedFile {
@@ -85,7 +87,7 @@ export class BaseMap {
     const walk = new TarWalk();
     let skeletonAt = skeletonStart;
     let contentAt = contentStart;
-    for await (const bytes of readSource(new StreamSource(this.#cache, skeleton, false))) {
+    for await (const bytes of readSource(new StreamSource(this.#cache, skeleton, false, READ_AHEAD))) {
       for (let at = 0; at < bytes.length; ) {
         const piece = bytes.subarray(at, at + Math.min(bytes.length - at, walk.remainingBytes));
         walk.skeleton(piece);

@@ -3,7 +3,7 @@ import type { BlockCache, ChunkLease } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 
 /** Blocks begun to be read before it is their turn. */
-const BLOCKS_AHEAD = 3;
+const BLOCKS_AHEAD = 2;
 
 /** A chunk to lean on. */
 export interface BaseBytes {

@@ -13,8 +13,6 @@ const DEFAULT_BUDGET_BYTES = 48 * 1024 * 1024;
 const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Delta blocks decoded together, at most: each holds the blocks of its bases. */
 const MAX_DELTAS_AT_ONCE = 4;
-/** Memory of base blocks that one delta block may hold, at least. */
-const MIN_HELD_BYTES = 4 * 1024 * 1024;
 
 interface CachedBlock {
   region: SharedRegion;
@@ -75,7 +73,7 @@ export class BlockCache {
     this.#deltas = new TurnQueue(Math.min(2 * workers.threads, MAX_DELTAS_AT_ONCE));
     this.#regions = new RegionPool(this.#arena);
     const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
-    const heldBytes = Math.max(MIN_HELD_BYTES, budgetBytes / 4);
+    const heldBytes = budgetBytes / 4;
     this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes, this.#regions);
   }
 

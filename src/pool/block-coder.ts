@@ -50,6 +50,8 @@ export class BlockCoder {
   readonly #baseBytes: number;
   readonly #bases: (BaseParts & { reader: BaseReader }) | null;
   readonly #leaning: TurnQueue;
+  /** One block's bases at a time: each may lean on others, and those too. */
+  readonly #reading = new TurnQueue(1);
   readonly #windows: Uint8Array[] = [];
 
   /**
@@ -100,7 +102,7 @@ export class BlockCoder {
     if (entries.length === 0) return null;
     const window = this.#windows.pop()!;
     try {
-      const bases = await reader.read(entries, window);
+      const bases = await this.#reading.add(() => reader.read(entries, window)).done;
       if (bases.length === 0) return null;
       const coded = await this.#workers.encodeDelta(region, plainBytes, this.#level, bases);
       const { stored, codec, xxh64 } = coded;

@@ -14,7 +14,7 @@ import type { RegionPool } from './region-pool.js';
 import type { SharedRegion } from './shared-arena.js';
 
 /** Blocks read for their bases before it is their turn. Only those that lean on nothing: others would multiply. */
-const BASE_BLOCKS_AHEAD = 4;
+const BASE_BLOCKS_AHEAD = 2;
 
 /** A whole block in memory, held until it is released. */
 export interface BlockLease {

@@ -5,8 +5,11 @@ import { type BlockCache, type ChunkLease, checkChunk } from './block-cache.js';
 import { streamChunks } from './stream-chunks.js';
 
 /** Decoded ahead of the reader, for each stream. */
-const AHEAD_BYTES = 6 * 1024 * 1024;
-const AHEAD_BLOCKS = 12;
+export interface ReadAhead {
+  bytes: number;
+  blocks: number;
+}
+const USUAL_AHEAD: ReadAhead = { bytes: 6 * 1024 * 1024, blocks: 12 };
 const AHEAD_CHUNKS = 256;
 
 /**
@@ -27,6 +30,7 @@ export class StreamSource implements ByteSource {
   current: Uint8Array = NOTHING;
   readonly #cache: BlockCache;
   readonly #verifyChunks: boolean;
+  readonly #readAheadLimit: ReadAhead;
   readonly #chunks: AsyncGenerator<{ id: Uint8Array; sizeBytes: number }>;
   readonly #ahead: ChunkLease[] = [];
   readonly #aheadBlocks = new Map<string, number>();
@@ -34,8 +38,9 @@ export class StreamSource implements ByteSource {
   #listEnded = false;
   #held: ChunkLease | null = null;
 
-  constructor(cache: BlockCache, stream: StreamRef, verifyChunks: boolean) {
+  constructor(cache: BlockCache, stream: StreamRef, verifyChunks: boolean, readAhead = USUAL_AHEAD) {
     this.#cache = cache;
+    this.#readAheadLimit = readAhead;
     this.#verifyChunks = verifyChunks;
     this.#chunks = streamChunks(cache, stream);
   }
@@ -76,8 +81,8 @@ export class StreamSource implements ByteSource {
     while (
       !this.#listEnded &&
       (this.#ahead.length === 0 ||
-        (this.#aheadBytes < AHEAD_BYTES &&
-          this.#aheadBlocks.size < AHEAD_BLOCKS &&
+        (this.#aheadBytes < this.#readAheadLimit.bytes &&
+          this.#aheadBlocks.size < this.#readAheadLimit.blocks &&
           this.#ahead.length < AHEAD_CHUNKS))
     ) {
       const next = await this.#chunks.next();

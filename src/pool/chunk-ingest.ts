@@ -12,10 +12,12 @@ import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
 
 const SLAB_FRESH_BYTES = 1024 * 1024;
-const SLABS = 7;
+const SLABS = 10;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
-const MAX_OPEN_BYTES = 6 * 1024 * 1024;
+const MAX_OPEN_BYTES = 8 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
+/** Of both, where deltas are coded: that takes the memory, and so much time that reading need not be far ahead. */
+const LEANING_SHARE = 0.75;
 /** Besides open blocks: one being filled of each kind, and what is sealed before the reader is held back. */
 const FILLING_BLOCKS = 4;
 /** Read buffers: one is worked on while the other is filled. */
@@ -83,16 +85,18 @@ export class ChunkIngest {
     this.#coder = parts.coder;
     this.#context = parts.context;
     this.#blockBytes = parts.blockBytes;
-    this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor(MAX_OPEN_BYTES / parts.blockBytes));
+    const share = parts.coder.findsBases ? LEANING_SHARE : 1;
+    const slabs = Math.floor(SLABS * share);
+    this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor((MAX_OPEN_BYTES * share) / parts.blockBytes));
     const stagingRegions = this.#maxOpenBlocks + FILLING_BLOCKS;
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
-    const slack = 64 * (SLABS + stagingRegions + WINDOWS);
+    const slack = 64 * (slabs + stagingRegions + WINDOWS);
     this.#arena = new SharedArena(
-      SLABS * slabBytes + stagingRegions * parts.blockBytes + WINDOWS * WINDOW_BYTES + slack,
+      slabs * slabBytes + stagingRegions * parts.blockBytes + WINDOWS * WINDOW_BYTES + slack,
     );
     this.chunker = this.#arena.createChunker(parts.chunker);
     this.windows = Array.from({ length: WINDOWS }, () => this.#arena.allocate(WINDOW_BYTES)!.bytes);
-    for (let i = 0; i < SLABS; i++) this.#freeSlabs.push(this.#arena.allocate(slabBytes)!);
+    for (let i = 0; i < slabs; i++) this.#freeSlabs.push(this.#arena.allocate(slabBytes)!);
     for (let i = 0; i < stagingRegions; i++) this.#freeStaging.push(this.#arena.allocate(parts.blockBytes)!);
   }
 
