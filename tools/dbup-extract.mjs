@@ -9,6 +9,11 @@
  * REFERENCE is app:1.0, app:1.0~1 (the version before) or app:1.0@<start of a snapshot id>. `--archive` is
  * asked for where the archive holds other images too. An image that was saved from an OCI layout directory
  * is written as one: OUT is then a directory.
+ *
+ *   node dbup-extract.mjs POOL REFERENCE --plain DIR        writes what the image consists of to DIR
+ *
+ * It has no encoders, so it cannot make gzip layers again that the pool holds open, nor archives of them. `--plain` gives
+ * their plain tars instead, as <diffId>.tar, and everything else by its digest.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -113,7 +118,7 @@ function parseDocument(bytes, kind, what) {
   if (value.format !== 1) throw new Refusal('unsupported', `${what} has format ${value.format}`);
   if (!Array.isArray(value.features) || value.features.length > LIMITS.features)
     throw damaged(`${what} has no features`);
-  if (value.features.length > 0)
+  if (value.features.some((feature) => kind !== 'dbup-snapshot' || feature !== 'gzip-recipe'))
     throw new Refusal('unsupported', `${what} has the features ${value.features}`);
   return value;
 }
@@ -520,9 +525,11 @@ function* streamBytes(chunks, { depth, length, id }) {
 function readRecipe(chunks, id, length) {
   const bytes = chunks.read(id);
   if (bytes.length < 64 || bytes.toString('latin1', 0, 4) !== 'DBR1') throw damaged('a recipe without magic');
-  if (bytes[4] !== 1 && bytes[4] !== 2) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
+  if (bytes[4] < 1 || bytes[4] > 3) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
   reserved(bytes, 5, 8);
   if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
+  // What follows in a gzip recipe says how to compress the inner blob again.
+  if (bytes[4] === 3) return { inner: { length: size(bytes, 16), recipe: bytes.toString('hex', 24, 56) } };
   const stream = streamReference(bytes, 16);
   if (bytes[4] === 1) {
     if (bytes.length !== 64 || stream.length !== length) throw damaged('the sizes of a recipe do not agree');
@@ -556,7 +563,9 @@ function readRecipe(chunks, id, length) {
 
 function* recipeBytes(chunks, id, length, nesting = 1) {
   if (nesting > LIMITS.nesting) throw damaged('recipes are nested too deep');
-  const { stream, segments } = readRecipe(chunks, id, length);
+  const { stream, segments, inner } = readRecipe(chunks, id, length);
+  if (inner)
+    throw new Refusal('unsupported', 'it holds a gzip file open, which only dbup makes again; use --plain');
   if (!segments) yield* streamBytes(chunks, stream);
   else yield* weave(streamBytes(chunks, stream), contentBytes(chunks, segments, nesting));
 }
@@ -794,11 +803,29 @@ function writeLayout(chunks, snapshot, directory) {
   writeFileSync(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
 }
 
+/** Every blob of the image, and of a gzip layer that is held open its plain tar. */
+function writePlain(chunks, snapshot, directory) {
+  mkdirSync(directory, { recursive: true });
+  const layers = new Map(
+    snapshot.images.flatMap((image) => image.layers).map((layer) => [layer.digest, layer]),
+  );
+  for (const { digest, sizeBytes, recipeId } of snapshot.blobs) {
+    const { inner } = readRecipe(chunks, recipeId, sizeBytes);
+    const layer = layers.get(digest);
+    if (inner && !layer) continue;
+    const hex = (inner ? layer.diffId : digest).slice('sha256:'.length);
+    if (!/^[0-9a-f]{64}$/.test(hex)) throw damaged(`the digest ${hex}`);
+    const source = { digest: hex, ...(inner ?? { length: sizeBytes, recipe: recipeId }) };
+    writeFileOf(join(directory, inner ? `${hex}.tar` : hex), blobBytes(chunks, source, inner ? 2 : 1));
+  }
+}
+
 function main(words) {
   const whole = words.includes('--archive');
-  const [pool, address, out, ...more] = words.filter((word) => word !== '--archive');
+  const plain = words.includes('--plain');
+  const [pool, address, out, ...more] = words.filter((word) => word !== '--archive' && word !== '--plain');
   if (!pool || (address && !out) || more.length > 0) {
-    throw new Refusal('usage', 'usage: dbup-extract.mjs POOL [REFERENCE [--archive] OUT]');
+    throw new Refusal('usage', 'usage: dbup-extract.mjs POOL [REFERENCE [--archive | --plain] OUT]');
   }
   const descriptor = readWhole(join(pool, 'dbup-pool.json'), LIMITS.descriptor);
   parseDocument(descriptor, 'dbup-pool', 'dbup-pool.json');
@@ -814,7 +841,8 @@ function main(words) {
   const snapshot = choose(snapshots, address);
   const chunks = new Chunks(join(pool, 'packs'));
   const { archive, root } = snapshot;
-  if (archive && (whole || archive.imageCount === 1)) {
+  if (plain) writePlain(chunks, snapshot, out);
+  else if (archive && (whole || archive.imageCount === 1)) {
     writeFileOf(out, recipeBytes(chunks, archive.recipeId, archive.sizeBytes));
   } else if (archive) {
     throw new Refusal('usage', `its archive holds ${archive.imageCount} images: add --archive to get it`);

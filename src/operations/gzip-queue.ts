@@ -4,6 +4,9 @@ import type { ChunkIngest } from '../pool/chunk-ingest.js';
 import { type StoredGzip, storeGzip } from '../pool/gzip-blob.js';
 import type { FileRegion, GzipProofTask, GzipWorkers } from '../pool/gzip-workers.js';
 
+/** Files proven ahead of the one being stored. The same on every machine, as it decides which encoder is tried first. */
+const FILES_AHEAD = 8;
+
 /** A gzip file to be taken into the pool. */
 export interface QueuedGzip {
   /** What reports call it. */
@@ -35,10 +38,10 @@ export class GzipQueue {
     this.#context = context;
   }
 
-  /** Begins to prove a file; waits while as many as there are threads are before it. */
+  /** Begins to prove a file; waits while too many are before it. */
   async add(file: QueuedGzip): Promise<void> {
     this.#waiting.push({ ...file, task: this.#workers.prove(file.region, this.#last) });
-    while (this.#waiting.length > this.#workers.threads) await this.#storeFirst();
+    while (this.#waiting.length > FILES_AHEAD) await this.#storeFirst();
   }
 
   /** Stores all that wait. */

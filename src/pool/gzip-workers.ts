@@ -88,10 +88,6 @@ export class GzipWorkers {
     this.#pool = new WorkerPool(new URL('./gzip-worker.js', import.meta.url), threads);
   }
 
-  get threads(): number {
-    return this.#pool.size;
-  }
-
   /** Begins to look for the encoders that make a gzip file. @param last the encoder of the file before */
   prove(region: FileRegion, last: EncoderSpec | null): GzipProofTask {
     const cancelled = new SharedArrayBuffer(4);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -193,6 +194,22 @@ describe('gzip layers', () => {
     await room.loadIntoDirectory('also:1', room.path('out'));
     const blobs = Object.values(await treeOf(room.path('out')));
     for (const { compressed } of [byPgzip(base), byGo(upper)]) expect(blobs).toContain(sha256Of(compressed));
+  });
+
+  it('are given as plain tars by the reader that has no encoders', async () => {
+    await using room = await PoolRoom.create();
+    await room.saveBytes(archiveOf(layoutOfLayers([byPgzip(base), byNode(upper)])));
+    const extract = (...words: string[]) =>
+      spawnSync(process.execPath, ['tools/dbup-extract.mjs', room.pool, 'app:1.0', ...words], {
+        encoding: 'utf8',
+      });
+    const refused = extract(room.path('out.tar'));
+    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining('--plain')]);
+    expect(extract('--plain', room.path('out')).stderr).toBe('');
+    expect(await treeOf(room.path('out'))).toMatchObject({
+      [`${sha256Of(base)}.tar`]: sha256Of(base),
+      [sha256Of(byNode(upper).compressed)]: sha256Of(byNode(upper).compressed),
+    });
   });
 
   it('that end too early leave nothing in the pool', async () => {

@@ -1,5 +1,5 @@
 import { constants, inflateRawSync } from 'node:zlib';
-import { type EncoderSpec, PIGZ_FLAGS } from '../../format/encoder-spec.js';
+import { type EncoderSpec, encoderName, PIGZ_FLAGS } from '../../format/encoder-spec.js';
 import { type KlauspostLevel, klauspostVariants } from './klauspost/klauspost-encoder.js';
 import { PGZIP_DEFAULT_BLOCK_BYTES, PGZIP_DICTIONARY_BYTES } from './pgzip/pgzip-encoder.js';
 import { PIGZ_DEFAULT_BLOCK_BYTES } from './pigz/pigz-encoder.js';
@@ -42,6 +42,21 @@ export function* encoderCandidates(
       yield* specsOf(family, levels, blockBytes ?? []);
     }
   }
+}
+
+/**
+ * The stream that an encoder makes up to where its first block ends, by a name that all have that make the same: framings of one
+ * encoder differ only after that.
+ */
+export function firstBlockOf(spec: EncoderSpec): { stream: string; firstBlockBytes: number } {
+  const { family, level } = spec;
+  const firstBlockBytes = 'blockBytes' in spec ? spec.blockBytes : Number.POSITIVE_INFINITY;
+  if (family === 'pgzip') {
+    return { stream: encoderName({ family: 'klauspost', level, variant: spec.variant }), firstBlockBytes };
+  }
+  if (family === 'pigz')
+    return { stream: encoderName({ family: 'zlib', level, memLevel: 8 }), firstBlockBytes };
+  return { stream: encoderName(spec), firstBlockBytes };
 }
 
 /** What all of them write there: 2 says slowest, 4 says fastest. */

@@ -4,7 +4,7 @@ import { crc32 } from '../../hash/crc32.js';
 import { Sha256Stream } from '../../hash/sha256.js';
 import { ByteComparer, type CompressedFile, Difference } from './byte-comparer.js';
 import type { DeflateEncoder } from './deflate-encoder.js';
-import { encoderCandidates } from './detect-encoder.js';
+import { encoderCandidates, firstBlockOf } from './detect-encoder.js';
 import { createEncoder } from './encoder-registry.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
 import { readHeader } from './inflate-gzip.js';
@@ -92,18 +92,6 @@ interface Probe {
   plain: Uint8Array;
   /** Where the deflate stream ends, if `plain` is all of it. */
   endAt: number | null;
-}
-
-/** Framings of one encoder differ only after their first block. */
-function firstBlockOf(spec: EncoderSpec): { stream: string; firstBlockBytes: number } {
-  const { family, level } = spec;
-  const firstBlockBytes = 'blockBytes' in spec ? spec.blockBytes : Number.POSITIVE_INFINITY;
-  if (family === 'pgzip') {
-    return { stream: encoderName({ family: 'klauspost', level, variant: spec.variant }), firstBlockBytes };
-  }
-  if (family === 'pigz')
-    return { stream: encoderName({ family: 'zlib', level, memLevel: 8 }), firstBlockBytes };
-  return { stream: encoderName(spec), firstBlockBytes };
 }
 
 class GzipProver {

@@ -126,10 +126,10 @@ describe('a gzip file', () => {
   });
 
   it('that is damaged anywhere is left as it is, or made again as it is', async () => {
-    const bytes = gzipBy(GO_6, plain.subarray(0, 5_000));
+    const bytes = gzipBy(GO_6, plain.subarray(0, 2_000));
     const random = seededRandom(11);
     let exact = 0;
-    for (let run = 0; run < 60; run++) {
+    for (let run = 0; run < 24; run++) {
       const changed = new Uint8Array(bytes);
       // Half of the changes hit header and trailer.
       const at = run % 2 ? Math.floor(random() * bytes.length) : (run % 20) - 8;
@@ -146,7 +146,7 @@ describe('a gzip file', () => {
         reason: 'damaged',
       });
     }
-  }, 20_000);
+  }, 60_000);
 
   it('is given up when nobody wants the answer any more', async () => {
     const bytes = gzipBy(GO_6, plain);
