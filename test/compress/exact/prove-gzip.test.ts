@@ -140,7 +140,7 @@ describe('a gzip file', () => {
       expect(Buffer.from(await rebuilt(changed, proof)).equals(changed)).toBe(true);
     }
     expect(exact).toBeGreaterThan(0);
-    for (const length of [0, 1, 9, 10, 11, 500, bytes.length - 9, bytes.length - 8, bytes.length - 1]) {
+    for (const length of [0, 1, 9, 10, 11, 100, bytes.length - 9, bytes.length - 8, bytes.length - 1]) {
       expect(await prove(bytes.subarray(0, length)), `${length} bytes`).toEqual({
         exact: false,
         reason: 'damaged',
