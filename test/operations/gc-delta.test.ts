@@ -262,7 +262,7 @@ describe('gc and delta blocks', () => {
       // Of the small ones, of recipes and skeletons, some may not.
       const dataDepths = async (): Promise<number[]> =>
         (await blocksOf(pool))
-          .filter(({ kind }) => kind === 1)
+          .filter(({ kind, depth }) => kind === 1 && depth > 0)
           .map(({ depth }) => depth)
           .sort();
       const before = await dataDepths();
