@@ -1,12 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { conditions, megabytes, table, writeMarked } from './bench.mjs';
 
 /**
- * Puts the results of compare.sh into a document, between the marks `<!-- corpus -->` and `<!-- /corpus -->`.
- * Usage: compare-tables.mjs RESULTS.tsv DOCUMENT.md
+ * Puts the results of compare.sh into a document, between the marks `<!-- corpus -->` and `<!-- /corpus -->`, and as
+ * lines of JSON into a file. Usage: compare-tables.mjs RESULTS.tsv LINES.jsonl DOCUMENT.md (or none)
  */
-const [resultsPath, documentPath] = process.argv.slice(2);
+const [resultsPath, linesPath, documentPath] = process.argv.slice(2);
 const rows = readFileSync(resultsPath, 'utf8')
   .trim()
   .split('\n')
@@ -24,11 +23,14 @@ const rows = readFileSync(resultsPath, 'utf8')
 
 const LABELS = {
   dbup: 'dbup',
+  'dbup-max': 'dbup `--level max`',
   'borg-64k': 'borg, 64 KiB chunks',
   borg: 'borg, default chunks',
   bup: 'bup',
   restic: 'restic',
-  'zstd-patch': '`zstd --patch-from` the image before',
+  casync: 'casync',
+  zbackup: 'zbackup (LZMA)',
+  'zstd-patch': '`zstd -12 --long=27 --patch-from` the image before',
   'skopeo-oci': 'OCI layout by skopeo',
   gzip: '`gzip -6` of each tar',
 };
@@ -39,7 +41,7 @@ const missing = rows.filter(({ what }) => what === 'missing').map(({ tool }) => 
 const rounds = Math.max(...rows.map(({ round }) => round));
 
 const lines = [
-  `Measured on ${day()}, ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${rounds === 1 ? 'one round' : `medians of ${rounds} rounds`}.`,
+  `${conditions()} ${rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds, and from the least to the most seconds.`}`,
   ...(missing.length > 0 ? [`Not installed and left out: ${missing.join(', ')}.`] : []),
   '',
   '### Bytes each image added, MB',
@@ -81,45 +83,36 @@ const lines = [
     ]),
   ),
 ];
-const document = readFileSync(documentPath, 'utf8');
-const marked = /<!-- corpus -->[\s\S]*<!-- \/corpus -->/;
-if (!marked.test(document)) throw new Error(`${documentPath} has no marks for the tables`);
-writeFileSync(
-  documentPath,
-  document.replace(marked, () => `<!-- corpus -->\n\n${lines.join('\n')}\n\n<!-- /corpus -->`),
-);
+const described = rows.map((row) => ({ ...row, label: LABELS[row.tool] ?? row.tool }));
+writeFileSync(linesPath, described.map((row) => `${JSON.stringify(row)}\n`).join(''));
+if (documentPath !== 'none') writeMarked(documentPath, 'corpus', lines);
+else console.log(lines.join('\n'));
 
 function name(tool) {
   const version = rows.find((row) => row.tool === tool && row.what === 'version')?.image;
   return version ? `${LABELS[tool]} (${version})` : LABELS[tool];
 }
 
-function median(tool, what, image, key) {
-  const values = rows
+function values(tool, what, image, key) {
+  return rows
     .filter((row) => row.tool === tool && row.what === what && row.image === image)
     .map((row) => row[key])
     .sort((a, b) => a - b);
-  const middle = values.length >> 1;
-  return values.length % 2 === 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+function median(tool, what, image, key) {
+  const sorted = values(tool, what, image, key);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 function time(tool, what, image) {
-  return `${median(tool, what, image, 'wall').toFixed(1)} (${median(tool, what, image, 'cpu').toFixed(1)})`;
+  const wall = values(tool, what, image, 'wall');
+  const cpu = median(tool, what, image, 'cpu').toFixed(1);
+  const spread = wall.length > 1 ? `, ${wall[0].toFixed(1)}–${wall.at(-1).toFixed(1)}` : '';
+  return `${median(tool, what, image, 'wall').toFixed(1)}${spread} (${cpu})`;
 }
 
-function total(values) {
-  return values.reduce((sum, value) => sum + value, 0);
-}
-
-function megabytes(bytes) {
-  return (bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0);
-}
-
-function table(head, body) {
-  const rule = head.map((_, at) => (at === 0 ? '---' : '--:'));
-  return [head, rule, ...body].map((cells) => `| ${cells.join(' | ')} |`);
-}
-
-function day() {
-  return execFileSync('date', ['-u', '+%Y-%m-%d'], { encoding: 'utf8' }).trim();
+function total(numbers) {
+  return numbers.reduce((sum, value) => sum + value, 0);
 }

@@ -3,14 +3,18 @@
 # image out again and compares it; writes the tables of docs/benchmarks.md. A tool that is missing and cannot be
 # installed is left out, and the tables say so.
 #   native-bench/compare.sh [CORPUS]     default: ${TMPDIR:-/tmp}/dbup-corpus, made by corpus.sh
-#   ROUNDS=3 (medians)   TOOLS="dbup borg"   IMAGES="debian-1 debian-2"   WORK=directory
+#   ROUNDS=3 (medians and spread)   TOOLS="dbup borg"   IMAGES="debian-1 debian-2"   WORK=directory
+#   DOCUMENT=file in place of docs/benchmarks.md, or none   RESULT=name: out/name.tsv and out/name.jsonl are written
+# zbackup (LZMA, minutes an image) runs only where TOOLS names it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 corpus=${1:-${TMPDIR:-/tmp}/dbup-corpus}
 rounds=${ROUNDS:-1}
 images=${IMAGES:-debian-1 debian-2 app-1 app-2 app-3}
-tools=${TOOLS:-dbup borg-64k borg bup restic zstd-patch skopeo-oci gzip}
+tools=${TOOLS:-dbup dbup-max borg-64k borg bup restic casync zstd-patch skopeo-oci gzip}
+document=${DOCUMENT:-$root/docs/benchmarks.md}
+result=$here/out/${RESULT:-compare}
 work=${WORK:-$(mktemp -d)}
 results=$work/results.tsv
 export DBUP_CACHE_DIR=$work/dbup-cache BORG_BASE_DIR=$work/borg-home BUP_DIR=$work/repo RESTIC_PASSWORD=corpus LC_ALL=C
@@ -26,10 +30,12 @@ done
 # name of the program, of its Debian package, and how it tells its version
 program_of() {
   case $1 in
-    dbup) echo node - "node $root/dist/cli.js --version" ;;
+    dbup*) echo node - "node $root/dist/cli.js --version" ;;
     borg*) echo borg borgbackup 'borg --version' ;;
     bup) echo bup bup 'bup --version' ;;
     restic) echo restic restic 'restic version' ;;
+    casync) echo casync casync 'casync --version' ;;
+    zbackup) echo zbackup zbackup 'zbackup --help' ;;
     zstd-patch) echo zstd zstd 'zstd --version' ;;
     skopeo-oci) echo skopeo skopeo 'skopeo --version' ;;
     gzip) echo gzip gzip 'gzip --version' ;;
@@ -43,11 +49,19 @@ available() {
   [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 && command -v "$program" >/dev/null
 }
 
+# The first number with a dot that a tool says of itself, otherwise its first number.
+version_of() {
+  local said
+  said=$($1 2>&1 | grep -v DEBUG | head -1) || true
+  grep -Eo '[0-9]+(\.[0-9]+)+' <<<"$said" | head -1 | grep . || grep -Eo '[0-9]+' <<<"$said" | head -1 || true
+}
+
 prepare() {
   case $1 in
     borg*) borg init -e none "$repo" 2>/dev/null ;;
     bup) bup init 2>/dev/null ;;
     restic) restic -q init -r "$repo" >/dev/null ;;
+    zbackup) zbackup --silent --non-encrypted init "$repo" ;;
     *) mkdir -p "$repo" ;;
   esac
 }
@@ -57,13 +71,16 @@ store() { # TOOL IMAGE PREVIOUS
   local file=$corpus/$2.tar
   case $1 in
     dbup) echo "exec node '$root/dist/cli.js' --quiet --pool '$repo/pool' save -i '$file' --as '$2'" ;;
+    dbup-max) echo "exec node '$root/dist/cli.js' --quiet --pool '$repo/pool' save -i '$file' --as '$2' --level max" ;;
     borg) echo "exec borg create --compression zstd,3 '$repo::$2' '$file'" ;;
     borg-64k) echo "exec borg create --compression zstd,3 --chunker-params 14,18,16,4095 '$repo::$2' '$file'" ;;
     bup) echo "exec bup split -q -n '$2' '$file' 2>/dev/null" ;;
     restic) echo "exec restic -q -r '$repo' backup --tag '$2' '$file'" ;;
+    casync) echo "exec casync make --store='$repo/store' '$repo/$2.caibx' '$file' >/dev/null" ;;
+    zbackup) echo "exec zbackup --silent --non-encrypted backup '$file' '$repo/backups/$2'" ;;
     zstd-patch)
-      if [ -z "$3" ]; then echo "exec zstd -q -3 --long=30 '$file' -o '$repo/$2.zst'"
-      else echo "exec zstd -q -3 --long=30 --patch-from='$corpus/$3.tar' '$file' -o '$repo/$2.zst'"; fi ;;
+      if [ -z "$3" ]; then echo "exec zstd -q -12 --long=27 '$file' -o '$repo/$2.zst'"
+      else echo "exec zstd -q -12 --long=27 --patch-from='$corpus/$3.tar' '$file' -o '$repo/$2.zst'"; fi ;;
     skopeo-oci) echo "exec skopeo --insecure-policy copy -q 'docker-archive:$file' 'oci:$repo/layout:$2'" ;;
     gzip) echo "exec gzip -6 -c '$file' >'$repo/$2.gz'" ;;
   esac
@@ -72,10 +89,12 @@ store() { # TOOL IMAGE PREVIOUS
 # The command that gives IMAGE back as FILE; skopeo makes another archive of the same image.
 restore() { # TOOL IMAGE PREVIOUS FILE
   case $1 in
-    dbup) echo "exec node '$root/dist/cli.js' --quiet --pool '$repo/pool' load '$2' -o '$4'" ;;
+    dbup*) echo "exec node '$root/dist/cli.js' --quiet --pool '$repo/pool' load '$2' -o '$4'" ;;
     borg*) echo "exec borg extract --stdout '$repo::$2' >'$4'" ;;
     bup) echo "exec bup join '$2' >'$4'" ;;
     restic) echo "exec restic -q -r '$repo' dump --tag '$2' latest '$corpus/$2.tar' >'$4'" ;;
+    casync) echo "exec casync extract --store='$repo/store' '$repo/$2.caibx' '$4'" ;;
+    zbackup) echo "exec zbackup --silent --non-encrypted restore '$repo/backups/$2' >'$4'" ;;
     zstd-patch) echo "exec zstd -q -d --long=30 ${3:+--patch-from='$corpus/$3.tar'} '$repo/$2.zst' -o '$4'" ;;
     skopeo-oci) echo "exec skopeo --insecure-policy copy -q 'oci:$repo/layout:$2' 'docker-archive:$4:corpus:$2'" ;;
     gzip) echo "exec gzip -dc '$repo/$2.gz' >'$4'" ;;
@@ -117,12 +136,13 @@ for tool in $tools; do
     continue
   fi
   read -r _ _ version <<<"$(program_of "$tool")"
-  printf '%s\t0\tversion\t%s\t0\t0\t0\t0\n' "$tool" "$($version 2>/dev/null | head -1 | grep -Eo '[0-9]+(\.[0-9]+)+' | head -1)" >>"$results"
+  printf '%s\t0\tversion\t%s\t0\t0\t0\t0\n' "$tool" "$(version_of "$version")" >>"$results"
   for round in $(seq "$rounds"); do
     say "$tool, round $round of $rounds"
     run_tool "$tool" "$round"
   done
 done
-node "$here/compare-tables.mjs" "$results" "$root/docs/benchmarks.md"
-mkdir -p "$here/out" && cp "$results" "$here/out/compare.tsv"
+mkdir -p "$here/out"
+cp "$results" "$result.tsv"
+node "$here/compare-tables.mjs" "$result.tsv" "$result.jsonl" "$document"
 [ -n "${WORK:-}" ] || rm -rf "$work"

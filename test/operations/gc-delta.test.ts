@@ -259,9 +259,16 @@ describe('gc and delta blocks', () => {
 
     it('keeps deltas that pay', async () => {
       await using pool = await chain.copy();
-      const result = await collect(pool, { repack: { level: 3 } });
-      expect(result.deltasReleased).toBe(0);
-      expect(Math.max(...(await blocksOf(pool)).map(({ depth }) => depth))).toBe(3);
+      // Of the small ones, of recipes and skeletons, some may not.
+      const dataDepths = async (): Promise<number[]> =>
+        (await blocksOf(pool))
+          .filter(({ kind, depth }) => kind === 1 && depth > 0)
+          .map(({ depth }) => depth)
+          .sort();
+      const before = await dataDepths();
+      await collect(pool, { repack: { level: 3 } });
+      expect(await dataDepths()).toEqual(before);
+      expect(before.at(-1)).toBe(3);
     });
 
     it('leaves a damaged pack where it is, and does the rest', async () => {

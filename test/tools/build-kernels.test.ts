@@ -23,10 +23,8 @@ function buildAnew(name: string): string {
 }
 
 describe.each(generatedModules().map((path) => [basename(path, SUFFIX), path]))('kernel %s', (name, path) => {
-  it('is reproducible, and the module in use is its newest output', { timeout: 60_000 }, () => {
-    const first = buildAnew(name);
-    expect(buildAnew(name)).toBe(first);
-    expect(readFileSync(path, 'utf8')).toBe(first);
+  it('is reproducible, and the module in use is its newest output', { timeout: 180_000 }, () => {
+    expect(buildAnew(name)).toBe(readFileSync(path, 'utf8'));
   });
 
   it('states the digest of the bytes it carries', () => {
