@@ -35,7 +35,7 @@ test('defaults', () => {
     cacheRoot: join(home, '.cache/dbup'),
     engine: {},
     lockWaitMs: 5000,
-    level: 3,
+    level: 4,
     progress: 'auto',
     quiet: false,
     json: false,
