@@ -61,7 +61,7 @@ prepare() {
     borg*) borg init -e none "$repo" 2>/dev/null ;;
     bup) bup init 2>/dev/null ;;
     restic) restic -q init -r "$repo" >/dev/null ;;
-    zbackup) zbackup --silent --non-encrypted init "$repo" ;;
+    zbackup) zbackup --silent --non-encrypted init "$repo" 2>/dev/null ;;
     *) mkdir -p "$repo" ;;
   esac
 }
@@ -77,7 +77,7 @@ store() { # TOOL IMAGE PREVIOUS
     bup) echo "exec bup split -q -n '$2' '$file' 2>/dev/null" ;;
     restic) echo "exec restic -q -r '$repo' backup --tag '$2' '$file'" ;;
     casync) echo "exec casync make --store='$repo/store' '$repo/$2.caibx' '$file' >/dev/null" ;;
-    zbackup) echo "exec zbackup --silent --non-encrypted backup '$file' '$repo/backups/$2'" ;;
+    zbackup) echo "exec zbackup --silent --non-encrypted backup '$repo/backups/$2' <'$file' 2>/dev/null" ;;
     zstd-patch)
       if [ -z "$3" ]; then echo "exec zstd -q -12 --long=27 '$file' -o '$repo/$2.zst'"
       else echo "exec zstd -q -12 --long=27 --patch-from='$corpus/$3.tar' '$file' -o '$repo/$2.zst'"; fi ;;
@@ -94,7 +94,7 @@ restore() { # TOOL IMAGE PREVIOUS FILE
     bup) echo "exec bup join '$2' >'$4'" ;;
     restic) echo "exec restic -q -r '$repo' dump --tag '$2' latest '$corpus/$2.tar' >'$4'" ;;
     casync) echo "exec casync extract --store='$repo/store' '$repo/$2.caibx' '$4'" ;;
-    zbackup) echo "exec zbackup --silent --non-encrypted restore '$repo/backups/$2' >'$4'" ;;
+    zbackup) echo "exec zbackup --silent --non-encrypted restore '$repo/backups/$2' >'$4' 2>/dev/null" ;;
     zstd-patch) echo "exec zstd -q -d --long=30 ${3:+--patch-from='$corpus/$3.tar'} '$repo/$2.zst' -o '$4'" ;;
     skopeo-oci) echo "exec skopeo --insecure-policy copy -q 'oci:$repo/layout:$2' 'docker-archive:$4:corpus:$2'" ;;
     gzip) echo "exec gzip -dc '$repo/$2.gz' >'$4'" ;;
