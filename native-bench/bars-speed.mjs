@@ -59,7 +59,7 @@ async function kernel() {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const rows = JSON.parse(said.trim().split('\n').at(-1));
-  return rows
+  const measured = rows
     .filter(({ wantedRatio }) => wantedRatio !== undefined)
     .map(({ name, wasmRatio, wantedRatio, gigabytesPerSecond }) => ({
       what: `chunker kernel by ${name}`,
@@ -68,6 +68,9 @@ async function kernel() {
       atLeast: wantedRatio,
       note: `${name}: ${gigabytesPerSecond} GB/s`,
     }));
+  const hasWide = rows.some(({ name }) => name === 'xgear avx512');
+  const wide = { what: 'chunker kernel by xgear avx512', left: 'this processor lacks AVX-512BW' };
+  return hasWide ? measured : [...measured, wide];
 }
 
 /** A big image: saved when new, saved when known, loaded; the memory of all three. */

@@ -24,7 +24,7 @@ const { values: options, positionals } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
 });
 
-function build() {
+async function build() {
   execFileSync('make', ['-s', 'all'], { cwd: here, stdio: 'inherit' });
   execFileSync(process.execPath, [join(root, 'tools/build-kernels.mjs')], { stdio: 'inherit' });
   const config = {
@@ -36,7 +36,8 @@ function build() {
   writeFileSync(join(here, 'build/tsconfig.json'), JSON.stringify(config));
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', join(here, 'build/tsconfig.json')], { stdio: 'inherit' });
-  return import(pathToFileURL(join(here, 'build/js/chunk/chunker.js')).href);
+  const load = (name) => import(pathToFileURL(join(here, 'build/js/chunk', name)).href);
+  return { ...(await load('chunker.js')), ...(await load('chunker-parameters.js')) };
 }
 
 function dataFile() {

@@ -44,13 +44,29 @@ function tickStep(most) {
   return power * [1, 2, 5, 10].find((times) => times * power >= rough);
 }
 
-function scaleTo(most, pixels) {
-  const step = tickStep(most > 0 ? most : 1);
-  const end = Math.ceil(most / step - 1e-9) * step || step;
-  const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, i) =>
-    Number((i * step).toPrecision(6)),
-  );
-  return { ticks, place: (value) => (value / end) * pixels };
+/** From zero, or from a round value below `least`. */
+function scaleTo(most, pixels, least = 0) {
+  const step = tickStep(most > least ? most - least : 1);
+  const start = Math.floor(least / step) * step;
+  const end = Math.max(Math.ceil(most / step - 1e-9) * step, start + step);
+  const count = Math.round((end - start) / step) + 1;
+  const ticks = Array.from({ length: count }, (_, i) => Number((start + i * step).toPrecision(6)));
+  return { ticks, place: (value) => ((value - start) / (end - start)) * pixels };
+}
+
+/** A scale on which twice as much is always as far. */
+function doublingScale(least, most, pixels) {
+  const first = Math.floor(Math.log2(least));
+  const count = Math.max(1, Math.ceil(Math.log2(most)) - first);
+  const ticks = Array.from({ length: count + 1 }, (_, i) => 2 ** (first + i));
+  return { ticks, place: (value) => ((Math.log2(value) - first) / count) * pixels };
+}
+
+function horizontal({ names, isDoubling, series }, width) {
+  if (names) return { ticks: names.map((_, i) => i), place: (i) => ((i + 0.5) / names.length) * width };
+  const values = series.flatMap(({ points }) => points.map(({ x }) => x));
+  const most = Math.max(...values);
+  return isDoubling ? doublingScale(Math.min(...values), most, width) : scaleTo(most, width);
 }
 
 function text(x, y, content, more = '') {
@@ -58,18 +74,17 @@ function text(x, y, content, more = '') {
 }
 
 /**
- * One plot: lines with points. `x` are numbers, or names placed at equal distances.
- * @param {{ title: string, xLabel: string, yLabel: string, names?: string[],
+ * One plot: lines with points. `x` are numbers, on a doubling scale if so told, or names at equal distances.
+ * @param {{ title: string, xLabel: string, yLabel: string, names?: string[], isDoubling?: boolean, isFromZero?: boolean,
  *   series: { label: string, points: { x: number, y: number, note?: string }[] }[] }} plot
  */
-function linePlot({ title, xLabel, yLabel, names, series }) {
+function linePlot(plot) {
+  const { title, xLabel, yLabel, names, series, isFromZero = true } = plot;
   const width = WIDTH - FRAME.left - FRAME.right;
   const height = HEIGHT - FRAME.top - FRAME.bottom;
-  const points = series.flatMap((line) => line.points);
-  const y = scaleTo(Math.max(...points.map((point) => point.y)), height);
-  const x = names
-    ? { ticks: names.map((_, i) => i), place: (i) => ((i + 0.5) / names.length) * width }
-    : scaleTo(Math.max(...points.map((point) => point.x)), width);
+  const heights = series.flatMap((line) => line.points.map((point) => point.y));
+  const y = scaleTo(Math.max(...heights), height, isFromZero ? 0 : Math.min(...heights));
+  const x = horizontal(plot, width);
   const toX = (value) => FRAME.left + x.place(value);
   const toY = (value) => FRAME.top + height - y.place(value);
   const bottom = FRAME.top + height;
@@ -179,6 +194,8 @@ function levelCurve() {
     title: 'Size and time of a save by level',
     xLabel: 'CPU seconds',
     yLabel: 'MB in the pool',
+    isDoubling: true,
+    isFromZero: false,
     series: points.length > 0 ? [{ label: 'dbup --level', points }] : [],
   };
 }
