@@ -27,6 +27,7 @@ function compare(name, { corpus, work }, tools, images, rounds) {
         IMAGES: images.join(' '),
         ROUNDS: String(rounds),
         TMPDIR: work,
+        WORK: '',
       },
     });
     runs.set(name, recorded(name));
