@@ -8,7 +8,8 @@ import {
   unreadableBase,
   wrongBase,
 } from './base-plan.js';
-import { type BlockWorkers, DELTA_DAMAGED } from './block-workers.js';
+import { DELTA_DAMAGED } from './block-job.js';
+import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
 import type { RegionPool } from './region-pool.js';
 import type { SharedRegion } from './shared-arena.js';

@@ -2,103 +2,20 @@ import { availableParallelism } from 'node:os';
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import { WorkerPool } from '../stream/worker-pool.js';
+import {
+  type BaseMemory,
+  type BlockJob,
+  type ChunksToCheck,
+  type CompressAnswer,
+  type CompressJob,
+  DELTA_DAMAGED,
+  type DecodeJob,
+  type DeltaAnswer,
+  type DeltaJob,
+} from './block-job.js';
+import type { BlockJobs } from './block-jobs.js';
 import { GzipWorkers } from './gzip-workers.js';
 import type { SharedRegion } from './shared-arena.js';
-
-/** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
-export interface HashJob {
-  type: 'hash';
-  buffer: SharedArrayBuffer;
-  offsetBytes: number;
-  ends: Uint32Array;
-}
-
-/** Compress `sizeBytes` of `buffer` as one block. */
-export interface CompressJob {
-  type: 'compress';
-  buffer: SharedArrayBuffer;
-  offsetBytes: number;
-  sizeBytes: number;
-  level: number;
-}
-
-/** The code of a worker's error: a delta block is sound as it is stored, and cannot be decoded with the base it was given. */
-export const DELTA_DAMAGED = 'DELTA_DAMAGED';
-
-/** Ids, 32 bytes each, and lengths of the chunks of a block. */
-export interface ChunksToCheck {
-  ids: Uint8Array;
-  sizes: Uint32Array;
-}
-
-/** Pieces of memory that make up a base one after the other. */
-export interface BaseMemory {
-  buffers: SharedArrayBuffer[];
-  /** For each piece: the number of its buffer, where it begins there, its length. */
-  pieces: Uint32Array;
-}
-
-/** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id. */
-export interface DecodeJob {
-  type: 'decode';
-  path: string;
-  offsetBytes: number;
-  storedBytes: number;
-  plainBytes: number;
-  xxh64: bigint;
-  codec: number;
-  buffer: SharedArrayBuffer;
-  bufferOffsetBytes: number;
-  base?: BaseMemory;
-  chunks?: ChunksToCheck;
-}
-
-/** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
-export interface SketchJob {
-  type: 'sketch';
-  memory: WebAssembly.Memory;
-  offsetBytes: number;
-  chunkBytes: Uint32Array;
-}
-
-/** Bytes of a base, and the chunk that they are to be, 32 bytes. */
-export interface BasePiece {
-  buffer: SharedArrayBuffer;
-  offsetBytes: number;
-  sizeBytes: number;
-  id: Uint8Array;
-}
-
-/** Code `sizeBytes` of `buffer` as one block, against bases where that is smaller. */
-export interface DeltaJob {
-  type: 'encodeDelta';
-  buffer: SharedArrayBuffer;
-  offsetBytes: number;
-  sizeBytes: number;
-  level: number;
-  bases: BasePiece[];
-}
-
-/** SHA-256 of a range of a file. */
-export interface HashFileJob {
-  type: 'hashFile';
-  path: string;
-  offsetBytes: number;
-  sizeBytes: number;
-}
-
-export type BlockJob = HashJob | SketchJob | CompressJob | DeltaJob | DecodeJob | HashFileJob;
-
-export interface CompressAnswer {
-  storedBytes: number;
-  codec: number;
-  xxh64: bigint;
-}
-
-export interface DeltaAnswer extends CompressAnswer {
-  /** Numbers of the bases that the block is a delta of; none unless it is one. */
-  usedBases: number[];
-}
 
 export interface CompressedBlock {
   /** A view of the region that held the plain bytes. */
@@ -107,9 +24,15 @@ export interface CompressedBlock {
   xxh64: bigint;
 }
 
+/** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
+const HERE_BYTES = 16 * 1024 * 1024;
+
 /** The threads that hash, compress and decode. */
 export class BlockWorkers {
   readonly #pool: WorkerPool<BlockJob>;
+  /** Does the first jobs in this thread: to start others takes longer than a small image. */
+  #here: Promise<BlockJobs> | null = null;
+  #hereBytes = HERE_BYTES;
   /** What proves gzip files and makes them again: long work that nobody else should wait behind. */
   readonly gzip: GzipWorkers;
 
@@ -124,20 +47,20 @@ export class BlockWorkers {
 
   /** @returns 32 bytes a chunk */
   hashChunks({ buffer, offsetBytes }: SharedRegion, ends: Uint32Array): Promise<Uint8Array> {
-    return this.#pool.run({ type: 'hash', buffer, offsetBytes, ends });
+    return this.#run({ type: 'hash', buffer, offsetBytes, ends });
   }
 
   /** Compresses the first `sizeBytes` of a region in place: the plain bytes are gone when it resolves. */
   async compress(region: SharedRegion, sizeBytes: number, level: number): Promise<CompressedBlock> {
     const { buffer, offsetBytes } = region;
     const job: CompressJob = { type: 'compress', buffer, offsetBytes, sizeBytes, level };
-    const { storedBytes, codec, xxh64 } = await this.#pool.run<CompressAnswer>(job);
+    const { storedBytes, codec, xxh64 } = await this.#run<CompressAnswer>(job);
     return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64 };
   }
 
   /** Sketches of the chunks at the beginning of a region, six words each; null where no kernel reaches the region. */
   async sketch({ memory, offsetBytes }: SharedRegion, chunkBytes: Uint32Array): Promise<Uint32Array | null> {
-    return memory && this.#pool.run({ type: 'sketch', memory, offsetBytes, chunkBytes });
+    return memory && this.#run({ type: 'sketch', memory, offsetBytes, chunkBytes });
   }
 
   /**
@@ -160,7 +83,7 @@ export class BlockWorkers {
     const job: DeltaJob = { type: 'encodeDelta', buffer, offsetBytes, sizeBytes, level, bases };
     // Coding a delta takes tens of MB: half of the threads keep them.
     const threads = Math.max(1, this.threads >> 1);
-    const { storedBytes, codec, xxh64, usedBases } = await this.#pool.run<DeltaAnswer>(job, threads);
+    const { storedBytes, codec, xxh64, usedBases } = await this.#run<DeltaAnswer>(job, threads);
     return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64, usedBases };
   }
 
@@ -191,7 +114,7 @@ export class BlockWorkers {
     };
     try {
       const base = bases.length > 0 && baseMemory(bases);
-      return await this.#pool.run({ ...job, ...(base && { base }), ...(chunks && { chunks }) });
+      return await this.#run({ ...job, ...(base && { base }), ...(chunks && { chunks }) });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const details = { pack: packName, blockOffsetBytes: offsetBytes };
@@ -216,11 +139,20 @@ export class BlockWorkers {
 
   /** SHA-256 of a range of a file, 64 hex digits. @throws Error with code TRUNCATED when the file ends before */
   hashFile(path: string, offsetBytes: number, sizeBytes: number): Promise<string> {
-    return this.#pool.run({ type: 'hashFile', path, offsetBytes, sizeBytes });
+    return this.#run({ type: 'hashFile', path, offsetBytes, sizeBytes });
   }
 
   async close(): Promise<void> {
+    (await this.#here)?.close();
     await Promise.all([this.#pool.close(), this.gzip.close()]);
+  }
+
+  async #run<Result>(job: BlockJob, threads?: number): Promise<Result> {
+    const bytes = bytesHere(job);
+    if (bytes > this.#hereBytes) return this.#pool.run(job, threads);
+    this.#hereBytes -= bytes;
+    this.#here ??= import('./block-jobs.js').then(({ BlockJobs }) => new BlockJobs());
+    return (await this.#here).run(job) as Result;
   }
 }
 
@@ -238,4 +170,11 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
     else pieces.push(number, byteOffset, length);
   }
   return { buffers, pieces: Uint32Array.from(pieces) };
+}
+
+/** What a job weighs that this thread may do; of those that take long, it does none. */
+function bytesHere(job: BlockJob): number {
+  if (job.type === 'hash') return job.ends.at(-1) ?? 0;
+  if (job.type === 'hashFile') return job.sizeBytes;
+  return job.type === 'decode' ? job.plainBytes : Number.POSITIVE_INFINITY;
 }

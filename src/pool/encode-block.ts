@@ -5,7 +5,7 @@ import { ZstdCompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
-import type { BasePiece, CompressAnswer, CompressJob, DeltaAnswer, DeltaJob } from './block-workers.js';
+import type { BasePiece, CompressAnswer, CompressJob, DeltaAnswer, DeltaJob } from './block-job.js';
 
 /** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
 const WORTHWHILE_RATIO = 0.98;

@@ -1,0 +1,94 @@
+/** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
+export interface HashJob {
+  type: 'hash';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  ends: Uint32Array;
+}
+
+/** Compress `sizeBytes` of `buffer` as one block. */
+export interface CompressJob {
+  type: 'compress';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  level: number;
+}
+
+/** The code of a worker's error: a delta block is sound as it is stored, and cannot be decoded with the base it was given. */
+export const DELTA_DAMAGED = 'DELTA_DAMAGED';
+
+/** Ids, 32 bytes each, and lengths of the chunks of a block. */
+export interface ChunksToCheck {
+  ids: Uint8Array;
+  sizes: Uint32Array;
+}
+
+/** Pieces of memory that make up a base one after the other. */
+export interface BaseMemory {
+  buffers: SharedArrayBuffer[];
+  /** For each piece: the number of its buffer, where it begins there, its length. */
+  pieces: Uint32Array;
+}
+
+/** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id. */
+export interface DecodeJob {
+  type: 'decode';
+  path: string;
+  offsetBytes: number;
+  storedBytes: number;
+  plainBytes: number;
+  xxh64: bigint;
+  codec: number;
+  buffer: SharedArrayBuffer;
+  bufferOffsetBytes: number;
+  base?: BaseMemory;
+  chunks?: ChunksToCheck;
+}
+
+/** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
+export interface SketchJob {
+  type: 'sketch';
+  memory: WebAssembly.Memory;
+  offsetBytes: number;
+  chunkBytes: Uint32Array;
+}
+
+/** Bytes of a base, and the chunk that they are to be, 32 bytes. */
+export interface BasePiece {
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  id: Uint8Array;
+}
+
+/** Code `sizeBytes` of `buffer` as one block, against bases where that is smaller. */
+export interface DeltaJob {
+  type: 'encodeDelta';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  level: number;
+  bases: BasePiece[];
+}
+
+/** SHA-256 of a range of a file. */
+export interface HashFileJob {
+  type: 'hashFile';
+  path: string;
+  offsetBytes: number;
+  sizeBytes: number;
+}
+
+export type BlockJob = HashJob | SketchJob | CompressJob | DeltaJob | DecodeJob | HashFileJob;
+
+export interface CompressAnswer {
+  storedBytes: number;
+  codec: number;
+  xxh64: bigint;
+}
+
+export interface DeltaAnswer extends CompressAnswer {
+  /** Numbers of the bases that the block is a delta of; none unless it is one. */
+  usedBases: number[];
+}

@@ -1,0 +1,179 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
+import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import { X86Filter } from '../compress/x86/x86-filter.js';
+import { ZstdDecompressor } from '../compress/zstd.js';
+import { BLOCK_CODEC } from '../format/block-entry.js';
+import { Sha256Stream, sha256Into } from '../hash/sha256.js';
+import { xxh64 } from '../hash/xxh64.js';
+import {
+  type BaseMemory,
+  type BlockJob,
+  DELTA_DAMAGED,
+  type DecodeJob,
+  type HashFileJob,
+  type HashJob,
+  type SketchJob,
+} from './block-job.js';
+import { compressBlock, encodeDelta } from './encode-block.js';
+
+const OPEN_FILES = 32;
+/** Small enough that what was read is still in the cache when it is hashed. */
+const READ_BYTES = 256 * 1024;
+/** What is outgrown is memory until the next garbage collection: it is done seldom. */
+const SCRATCH_STEP_BYTES = 1024 * 1024;
+
+const decompressor = new ZstdDecompressor();
+/** Made when the first block wants them: kernels take memory. */
+let deltaDecoder: DeltaDecoder | undefined;
+let x86Filter: X86Filter | undefined;
+let scratch = new Uint8Array(0);
+
+/** Does what a block job asks for, in a worker thread or in the main one. */
+export class BlockJobs {
+  /** Pack files being read; they never change, so a descriptor stays good. Oldest first. */
+  readonly #openFiles = new Map<string, number>();
+
+  /** @throws Error with a `code` */
+  run(job: BlockJob): unknown {
+    switch (job.type) {
+      case 'hash':
+        return hashChunks(job);
+      case 'sketch':
+        return sketchChunks(job);
+      case 'compress':
+        return compressBlock(job);
+      case 'encodeDelta':
+        return encodeDelta(job);
+      case 'decode':
+        return decodeBlock(job, (path) => this.#openFile(path));
+      case 'hashFile':
+        return hashFile(job);
+    }
+  }
+
+  close(): void {
+    for (const fd of this.#openFiles.values()) closeSync(fd);
+    this.#openFiles.clear();
+  }
+
+  #openFile(path: string): number {
+    const open = this.#openFiles.get(path);
+    if (open !== undefined) return open;
+    for (const [oldest, fd] of this.#openFiles) {
+      if (this.#openFiles.size < OPEN_FILES) break;
+      closeSync(fd);
+      this.#openFiles.delete(oldest);
+    }
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    this.#openFiles.set(path, fd);
+    return fd;
+  }
+}
+
+function hashChunks(job: HashJob): Uint8Array {
+  const ids = Buffer.alloc(job.ends.length * 32);
+  let start = 0;
+  for (let i = 0; i < job.ends.length; i++) {
+    const end = job.ends[i]!;
+    sha256Into(new Uint8Array(job.buffer, job.offsetBytes + start, end - start), ids, i * 32);
+    start = end;
+  }
+  return ids;
+}
+
+/** Sketches of chunks that lie one after the other. */
+function sketchChunks({ memory, offsetBytes, chunkBytes }: SketchJob): Uint32Array {
+  const sketches = new Uint32Array(chunkBytes.length * SKETCH_FEATURES);
+  const sketcher = createSketcher(memory);
+  let at = offsetBytes;
+  chunkBytes.forEach((sizeBytes, i) => {
+    sketcher.sketch(at, sizeBytes, sketches.subarray(i * SKETCH_FEATURES, (i + 1) * SKETCH_FEATURES));
+    at += sizeBytes;
+  });
+  return sketches;
+}
+
+/** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
+function decodeBlock(job: DecodeJob, openFile: (path: string) => number): number[] {
+  if (scratch.length < job.storedBytes) {
+    scratch = new Uint8Array(Math.ceil(job.storedBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
+  }
+  const stored = scratch.subarray(0, job.storedBytes);
+  readAll(openFile(job.path), stored, job.offsetBytes);
+  if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
+  const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
+  if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
+  else if (job.codec === BLOCK_CODEC.delta) decodeDelta(plain, stored, job.base!);
+  else if (job.codec === BLOCK_CODEC.zstdX86) decompressX86(plain, stored);
+  else decompress(plain, stored);
+  if (!job.chunks) return [];
+  const id = Buffer.alloc(32);
+  const bad: number[] = [];
+  let at = 0;
+  job.chunks.sizes.forEach((size, i) => {
+    sha256Into(plain.subarray(at, at + size), id, 0);
+    if (!id.equals(job.chunks!.ids.subarray(i * 32, i * 32 + 32))) bad.push(i);
+    at += size;
+  });
+  return bad;
+}
+
+function decompress(plain: Uint8Array, stored: Uint8Array): void {
+  let sizeBytes: number;
+  try {
+    sizeBytes = decompressor.decompressInto(plain, stored);
+  } catch (error) {
+    throw damaged(`zstd says: ${(error as Error).message}`);
+  }
+  if (sizeBytes !== plain.length) throw damaged(`it holds ${sizeBytes} bytes instead of ${plain.length}`);
+}
+
+function decompressX86(plain: Uint8Array, stored: Uint8Array): void {
+  x86Filter ??= new X86Filter();
+  decompress(x86Filter.buffer(plain.length), stored);
+  x86Filter.undoInto(plain);
+}
+
+function decodeDelta(plain: Uint8Array, stored: Uint8Array, { buffers, pieces }: BaseMemory): void {
+  const base: Uint8Array[] = [];
+  for (let i = 0; i < pieces.length; i += 3) {
+    base.push(new Uint8Array(buffers[pieces[i]!]!, pieces[i + 1]!, pieces[i + 2]!));
+  }
+  deltaDecoder ??= new DeltaDecoder();
+  try {
+    deltaDecoder.decodeInto(plain, stored, base);
+  } catch (error) {
+    throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
+  }
+}
+
+function hashFile(job: HashFileJob): string {
+  const fd = openSync(job.path, 'r');
+  try {
+    const hash = new Sha256Stream();
+    const buffer = new Uint8Array(Math.min(READ_BYTES, job.sizeBytes));
+    for (let done = 0; done < job.sizeBytes; ) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, job.sizeBytes - done));
+      const count = readSync(fd, piece, 0, piece.length, job.offsetBytes + done);
+      if (count === 0) throw Object.assign(new Error(`${job.path} ended too early`), { code: 'TRUNCATED' });
+      hash.update(piece.subarray(0, count));
+      done += count;
+    }
+    return hash.hex();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readAll(fd: number, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length; ) {
+    const count = readSync(fd, into, done, into.length - done, position + done);
+    if (count === 0) throw damaged('the file ends before it');
+    done += count;
+  }
+}
+
+function damaged(reason: string, code = 'DAMAGED'): Error {
+  return Object.assign(new Error(reason), { code });
+}
