@@ -61,6 +61,7 @@ export class SaveSession {
   readonly #records: SnapshotRecord[];
   readonly #packs: PackWriter;
   #references: readonly string[] = [];
+  #shared: readonly BlobRef[] = [];
 
   private constructor(
     pool: Pool,
@@ -80,7 +81,7 @@ export class SaveSession {
     const finder = new BaseFinder({
       chunks,
       cache,
-      blobs: () => baseBlobs(records, this.#references, this.known.found()),
+      blobs: () => baseBlobs(records, this.#references, this.#shared),
       maxDepth: MAX_DELTA_DEPTH,
       context,
     });
@@ -112,9 +113,13 @@ export class SaveSession {
     return new SaveSession(pool, context, records, chunks, level);
   }
 
-  /** Says what the image will be called, as soon as that can be foreseen: earlier versions are the likeliest bases. */
-  expectReferences(references: readonly string[]): void {
+  /**
+   * Says what the image will be called and which blobs it will have, as far as that can be foreseen: earlier versions,
+   * and what it shares with others, are the likeliest bases.
+   */
+  expect(references: readonly string[], digestsHex: Iterable<string>): void {
     this.#references = references;
+    this.#shared = this.known.listed(digestsHex);
   }
 
   /** The current version of a reference. */

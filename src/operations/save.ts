@@ -143,7 +143,7 @@ async function saveArchive(
 ): Promise<SavedImage[]> {
   const { ingest, known, pool, context } = session;
   const { digests: expected, references } = await forecastArchive(input);
-  session.expectReferences(as === undefined ? references : [as]);
+  session.expect(as === undefined ? references : [as], expected.values());
   const archive = await ingestArchive(input, {
     ingest,
     known,
@@ -193,7 +193,7 @@ async function saveOciDirectory(
   as: string | undefined,
 ): Promise<SavedImage[]> {
   const layout = await readOciDirectory(path, tag);
-  if (as !== undefined) session.expectReferences([as]);
+  if (as !== undefined) session.expect([as], []);
   const members = await ingestOciDirectory(layout, session);
   const found = await interpretOciLayout(interpretParts(session, members, path), layout.entries);
   const named = nameImages(found, as, path);

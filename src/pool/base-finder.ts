@@ -3,6 +3,7 @@ import { SketchIndex } from '../catalog/sketch-index.js';
 import { SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
 import { BLOCK_KIND, type BlockKind } from '../format/pack.js';
 import type { BlobRef } from '../format/recipe.js';
 import { BaseMap } from './base-map.js';
@@ -124,7 +125,7 @@ export class BaseFinder {
 
   #addRange(chosen: Choice, from: number, to: number): void {
     const { first, end } = this.#map.range(Math.max(0, from), Math.max(1, to));
-    for (let number = first; number < end; number++) chosen.add(this.#map.entry(number));
+    for (let number = first; number < end && !chosen.isFull; number++) chosen.add(this.#map.entry(number));
   }
 
   #addLookAlikes(chosen: Choice, sketches: Uint32Array, chunk: number): void {
@@ -228,7 +229,10 @@ class Choice {
   readonly #chunks: ChunkCatalog;
   readonly #maxDepth: number;
   readonly #chosen = new Set<number>();
+  /** Those that lie too deep, too: what leads to much must be followed once. */
+  readonly #seen = new Set<number>();
   #leftBytes: number;
+  #isFull = false;
 
   constructor(chunks: ChunkCatalog, maxDepth: number, maxBytes: number) {
     this.#chunks = chunks;
@@ -240,11 +244,21 @@ class Choice {
     return [...this.#chosen];
   }
 
+  /** True when no more is taken. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   add(entry: number): void {
-    if (entry < 0 || this.#chosen.has(entry)) return;
+    if (this.#isFull || entry < 0 || this.#seen.has(entry)) return;
+    this.#seen.add(entry);
     const { table, packs } = this.#chunks;
     const { packIndex, blockIndex, offsetBytes, sizeBytes } = table.location(entry);
-    if (packIndex === PENDING_PACK || sizeBytes > this.#leftBytes) return;
+    if (packIndex === PENDING_PACK) return;
+    if (sizeBytes > this.#leftBytes || this.#chosen.size >= LIMITS.deltaBases) {
+      this.#isFull = true;
+      return;
+    }
     const { footer } = packs[packIndex]!;
     const block = footer.blocks[blockIndex]!;
     if (block.depth < this.#maxDepth) {
@@ -255,7 +269,7 @@ class Choice {
     // Too deep: its own bases are much the same, and less deep.
     const first = Math.floor((offsetBytes / block.plainBytes) * block.baseCount) - AROUND;
     const last = Math.ceil(((offsetBytes + sizeBytes) / block.plainBytes) * block.baseCount) + AROUND;
-    for (let base = Math.max(0, first); base < Math.min(block.baseCount, last); base++) {
+    for (let base = Math.max(0, first); base < Math.min(block.baseCount, last) && !this.#isFull; base++) {
       this.add(table.find(footer.baseIds, (block.firstBase + base) * 32));
     }
   }

@@ -1,4 +1,5 @@
 import { TarWalk } from '../archive/tar-walk.js';
+import { PENDING_PACK } from '../catalog/chunk-table.js';
 import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
 import { decodeListNode } from '../format/stream-list.js';
@@ -79,15 +80,17 @@ export class BaseMap {
       else isWhole = false;
     }
     // Where contents are blobs, positions cannot be told from the skeleton alone; such an archive has few files.
-    if (isWhole) await this.#addFiles(recipe.skeleton, skeletonAt, contentAt);
+    if (isWhole && !this.isFull) await this.#addFiles(recipe.skeleton, skeletonAt, contentAt);
   }
 
   async #addFiles(skeleton: StreamRef, skeletonStart: number, contentStart: number): Promise<void> {
-    this.#skeletonBytes += skeleton.sizeBytes;
     const walk = new TarWalk();
     let skeletonAt = skeletonStart;
     let contentAt = contentStart;
     for await (const bytes of readSource(new StreamSource(this.#cache, skeleton, false, READ_AHEAD))) {
+      throwIfInterrupted(this.#signal);
+      if (this.isFull) return;
+      this.#skeletonBytes += bytes.length;
       for (let at = 0; at < bytes.length; ) {
         const piece = bytes.subarray(at, at + Math.min(bytes.length - at, walk.remainingBytes));
         walk.skeleton(piece);
@@ -125,6 +128,8 @@ export class BaseMap {
       this.#addChunk(id, sizeBytes);
       return;
     }
+    throwIfInterrupted(this.#signal);
+    if (this.isFull) return;
     this.#addNode(id);
     const where = Buffer.from(id).toString('hex', 0, 6);
     const { ids, sizes } = decodeListNode(await this.#cache.readChunk(id), sizeBytes, where);
@@ -136,15 +141,22 @@ export class BaseMap {
   }
 
   #addChunk(id: Uint8Array, sizeBytes: number): void {
-    const entry = this.#chunks.table.find(id);
+    const entry = this.#find(id);
     if (!this.#firstIndex.has(entry)) this.#firstIndex.set(entry, this.#entries.length);
     this.#entries.push(entry);
     this.#starts.push(this.#endBytes);
     this.#endBytes += sizeBytes;
   }
 
+  /** Of a chunk that the pool had when the save began. */
+  #find(id: Uint8Array): number {
+    const { table } = this.#chunks;
+    const entry = table.find(id);
+    return entry >= 0 && table.packIndex(entry) !== PENDING_PACK ? entry : -1;
+  }
+
   #addNode(id: Uint8Array): void {
-    const entry = this.#chunks.table.find(id);
+    const entry = this.#find(id);
     if (entry >= 0 && this.nodes.size < MAX_NODES) this.nodes.add(entry);
   }
 

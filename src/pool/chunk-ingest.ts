@@ -18,7 +18,7 @@ const MAX_OPEN_BYTES = 8 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
 /** Of both, where deltas are coded: that takes the memory, and so much time that reading need not be far ahead. */
 const LEANING_SHARE = 0.75;
-/** Besides open blocks: one being filled of each kind, and what is sealed before the reader is held back. */
+/** Besides open blocks and what slabs under way may fill: one being filled of each kind, and one begun. */
 const FILLING_BLOCKS = 4;
 /** Read buffers: one is worked on while the other is filled. */
 const WINDOWS = 2;
@@ -88,8 +88,10 @@ export class ChunkIngest {
     const share = parts.coder.findsBases ? LEANING_SHARE : 1;
     const slabs = Math.floor(SLABS * share);
     this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor((MAX_OPEN_BYTES * share) / parts.blockBytes));
-    const stagingRegions = this.#maxOpenBlocks + FILLING_BLOCKS;
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
+    // Enough that none is ever missing: a block elsewhere has no sketches, and which one that is would be chance.
+    const slabBlocks = Math.ceil((slabs * slabBytes) / parts.blockBytes);
+    const stagingRegions = this.#maxOpenBlocks + slabBlocks + FILLING_BLOCKS;
     const slack = 64 * (slabs + stagingRegions + WINDOWS);
     this.#arena = new SharedArena(
       slabs * slabBytes + stagingRegions * parts.blockBytes + WINDOWS * WINDOW_BYTES + slack,
@@ -235,7 +237,7 @@ export class ChunkIngest {
       } catch (error) {
         this.#fail(error);
       }
-      if (block.region.bytes.length === this.#blockBytes) this.#freeStaging.push(block.region);
+      if (block.region.memory) this.#freeStaging.push(block.region);
       this.#openBlocks--;
       this.#notify();
     });

@@ -76,7 +76,11 @@ function isRight(
   decoder ??= new DeltaDecoder();
   if (check.length < plain.length) check = new Uint8Array(plain.length);
   const rebuilt = check.subarray(0, plain.length);
-  decoder.decodeInto(rebuilt, payload, used.map(viewOf));
+  try {
+    decoder.decodeInto(rebuilt, payload, used.map(viewOf));
+  } catch {
+    return false;
+  }
   return Buffer.compare(rebuilt, plain) === 0;
 }
 

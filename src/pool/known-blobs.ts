@@ -10,7 +10,6 @@ export class KnownBlobs {
   readonly #blobs = new Map<string, StoredBlob>();
   /** Digest of a compressed layer to that of its plain tar, as the snapshots say. */
   readonly #diffIds = new Map<string, string>();
-  readonly #found = new Map<string, StoredBlob>();
   readonly #complete = new Map<string, boolean>();
   /** Recipes that lead to those of gzip files. */
   readonly #open = new Set<string>();
@@ -44,14 +43,13 @@ export class KnownBlobs {
     const blob = this.#blobs.get(digestHex);
     if (!blob || blob.sizeBytes !== sizeBytes) return null;
     if (!(await this.isComplete(blob.recipeId, sizeBytes))) return null;
-    this.#found.set(digestHex, blob);
     this.foundGzip ||= this.#open.has(blob.recipeId);
     return blob;
   }
 
-  /** The blobs that `find` has answered with so far. */
-  found(): Iterable<StoredBlob> {
-    return this.#found.values();
+  /** Those of some digests that snapshots list, whole or not. */
+  listed(digestsHex: Iterable<string>): StoredBlob[] {
+    return [...digestsHex].flatMap((hex) => this.#blobs.get(hex) ?? []);
   }
 
   /** True when every chunk a recipe needs is in the pool. @throws DbupError POOL_DAMAGED when that cannot be told */
