@@ -22,7 +22,7 @@ import { versionsByReference } from './versions.js';
 
 /** Small enough that a lost connection costs little, large enough that a pool has few files. */
 export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
-export const DEFAULT_LEVEL = 4;
+export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most (docs/decisions/0006). */
 export const MAX_DELTA_DEPTH = 4;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */

@@ -14,7 +14,7 @@ const WORTHWHILE_DELTA_RATIO = 0.9;
 /** A delta of so small a part of its plain bytes is taken without trying the block on its own. */
 const CLEAR_DELTA_RATIO = 1 / 10;
 /** Below it time counts more than the 3 % that the x86 filter takes off: it costs a seventh of zstd's level 3. */
-const LEAST_FILTER_LEVEL = 4;
+const LEAST_FILTER_LEVEL = 3;
 /** In a footer. */
 const BASE_ID_BYTES = 32;
 

@@ -35,7 +35,7 @@ test('defaults', () => {
     cacheRoot: join(home, '.cache/dbup'),
     engine: {},
     lockWaitMs: 5000,
-    level: 4,
+    level: 3,
     progress: 'auto',
     quiet: false,
     json: false,
