@@ -4,11 +4,11 @@
  */
 export type EncoderSpec =
   | { readonly family: 'go'; readonly level: number }
-  | { readonly family: 'klauspost'; readonly level: number; readonly variant: FlateVariant }
+  | { readonly family: 'klauspost'; readonly level: number; readonly variant: KlauspostVariant }
   | {
       readonly family: 'pgzip';
       readonly level: number;
-      readonly variant: FlateVariant;
+      readonly variant: KlauspostVariant;
       readonly blockBytes: number;
     }
   | { readonly family: 'zlib'; readonly level: number; readonly memLevel: number }
@@ -24,8 +24,12 @@ export type EncoderSpec =
 /** Thrown for a number that a later version may have given a meaning. */
 export class UnknownEncoderError extends RangeError {}
 
-/** By number, from 1 on. Only ever added to. */
-const FLATE_VARIANTS = [
+/**
+ * The releases of github.com/klauspost/compress that changed what its package flate makes, by number from 1 on; only ever
+ * added to. Each stands for itself and the releases up to the next. What `1.20.3` changed shows with a dictionary only.
+ * Go 1.27 is `1.18.2`, but for its level 9, which is `go1.27`.
+ */
+export const KLAUSPOST_VARIANTS = [
   '1.14.0',
   '1.14.2',
   '1.14.3',
@@ -40,8 +44,7 @@ const FLATE_VARIANTS = [
   'go1.27',
 ] as const;
 
-/** The release of klauspost/compress that first made this output. */
-export type FlateVariant = (typeof FLATE_VARIANTS)[number];
+export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
 
 export const PIGZ_FLAGS = { independent: 1, single: 2, syncMarkers: 4 } as const;
 
@@ -84,10 +87,10 @@ export function encodeEncoderSpec(spec: EncoderSpec): Uint8Array {
   out[1] = spec.level;
   switch (spec.family) {
     case 'klauspost':
-      out[2] = FLATE_VARIANTS.indexOf(spec.variant) + 1;
+      out[2] = KLAUSPOST_VARIANTS.indexOf(spec.variant) + 1;
       break;
     case 'pgzip':
-      out[2] = FLATE_VARIANTS.indexOf(spec.variant) + 1;
+      out[2] = KLAUSPOST_VARIANTS.indexOf(spec.variant) + 1;
       out.writeUInt32LE(spec.blockBytes, 3);
       break;
     case 'zlib':
@@ -115,8 +118,8 @@ export function decodeEncoderSpec(bytes: Uint8Array): { spec: EncoderSpec; byteC
 
 function readSpec(view: Buffer): EncoderSpec {
   const level = view[1]!;
-  const variant = (): FlateVariant => {
-    const name = FLATE_VARIANTS[view[2]! - 1];
+  const variant = (): KlauspostVariant => {
+    const name = KLAUSPOST_VARIANTS[view[2]! - 1];
     if (name === undefined) throw new UnknownEncoderError(`the encoder variant ${view[2]} is not known`);
     return name;
   };

@@ -2,10 +2,10 @@ import { inflateRawSync, constants as zlib } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   createKlauspostEncoder,
-  KLAUSPOST_VARIANTS,
   type KlauspostLevel,
   klauspostVariants,
 } from '../../../src/compress/exact/klauspost/klauspost-encoder.js';
+import { KLAUSPOST_VARIANTS } from '../../../src/format/encoder-spec.js';
 import { createRandom, INPUT_KINDS, makeInput, pickWriteSizes } from '../../support/deflate-inputs.mjs';
 import {
   collectBytes,

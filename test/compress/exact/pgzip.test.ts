@@ -1,15 +1,13 @@
 import { inflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type {
-  KlauspostLevel,
-  KlauspostVariant,
-} from '../../../src/compress/exact/klauspost/klauspost-encoder.js';
+import type { KlauspostLevel } from '../../../src/compress/exact/klauspost/klauspost-encoder.js';
 import {
   createPgzipBlockEncoder,
   createPgzipEncoder,
   PGZIP_DEFAULT_BLOCK_BYTES,
   PGZIP_DICTIONARY_BYTES,
 } from '../../../src/compress/exact/pgzip/pgzip-encoder.js';
+import type { KlauspostVariant } from '../../../src/format/encoder-spec.js';
 import { createRandom, makeInput, pickWriteSizes } from '../../support/deflate-inputs.mjs';
 import {
   collectBytes,

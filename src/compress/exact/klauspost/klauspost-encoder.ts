@@ -1,3 +1,4 @@
+import { KLAUSPOST_VARIANTS, type KlauspostVariant } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder, type EncoderKernel } from '../kernel-encoder.js';
 import { KLAUSPOST_FLATE_WASM_BASE64 } from './kernels/klauspost-flate-wasm.generated.js';
@@ -7,28 +8,6 @@ import { KLAUSPOST_FLATE_WASM_BASE64 } from './kernels/klauspost-flate-wasm.gene
  * code otherwise, is 6.
  */
 export type KlauspostLevel = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
-
-/**
- * The releases of github.com/klauspost/compress that changed what its package flate makes, by which outputs are named:
- * each stands for itself and the releases up to the next. What `1.20.3` changed shows with a
- * dictionary only. Go 1.27 is `1.18.2`, but for its level 9, which is `go1.27`.
- */
-export const KLAUSPOST_VARIANTS = [
-  '1.14.0',
-  '1.14.2',
-  '1.14.3',
-  '1.15.0',
-  '1.15.10',
-  '1.15.11',
-  '1.15.15',
-  '1.18.0',
-  '1.18.1',
-  '1.18.2',
-  '1.20.3',
-  'go1.27',
-] as const;
-
-export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
 
 /** Which encoder it is. */
 export interface KlauspostParameters {
