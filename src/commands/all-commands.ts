@@ -4,6 +4,7 @@ import type { CommandDefinition } from './command.js';
 const COMMANDS: Readonly<Record<string, () => Promise<CommandDefinition>>> = {
   save: async () => (await import('./save.js')).saveCommand,
   load: async () => (await import('./load.js')).loadCommand,
+  estimate: async () => (await import('./estimate.js')).estimateCommand,
   ls: async () => (await import('./ls.js')).lsCommand,
   log: async () => (await import('./log.js')).logCommand,
   show: async () => (await import('./show.js')).showCommand,

@@ -1,29 +1,18 @@
-import { existsSync } from 'node:fs';
 import { DbupError, toDbupError } from '../core/errors.js';
-import { type ImageAddress, parseImageAddress } from '../image/source.js';
-import type { SaveResult, SaveSource } from '../operations/save.js';
+import type { SaveResult } from '../operations/save.js';
 import type { SavedImage } from '../operations/save-session.js';
 import { formatBytes, formatDuration, formatShare, shortId } from '../ui/format-units.js';
 import { errorFields } from '../ui/output.js';
-import { type Call, defineCommand, type Outcome, type PoolCall } from './command.js';
-import { openEngine } from './engine.js';
-import { LEVEL_SETTING } from './settings.js';
-
-interface SaveFlags {
-  input?: string;
-  as?: string;
-}
-
-/** One thing to save, as it was named. */
-interface SaveItem {
-  name: string;
-  address: ImageAddress | { transport: 'file'; path: string };
-}
-
-interface SaveRequest {
-  items: SaveItem[];
-  as: string | undefined;
-}
+import { defineCommand, type Outcome, type PoolCall } from './command.js';
+import {
+  parseSaveRequest,
+  SAVE_ARGUMENTS,
+  SAVE_OPTIONS,
+  type SaveFlags,
+  type SaveItem,
+  type SaveRequest,
+  withSaveSource,
+} from './save-request.js';
 
 type SavedItem = { item: SaveItem; result: SaveResult; durationMs: number };
 type FailedItem = { item: SaveItem; error: DbupError };
@@ -36,16 +25,8 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
     'docker-archive:FILE[:reference], oci-archive:FILE[:reference] or oci:DIR[:tag]. Several are saved one after',
     'the other; one that fails does not stop the others, and the exit code is then 3.',
   ].join('\n'),
-  arguments: [{ name: '[image...]', does: 'what to save', completes: 'file' }],
-  options: [
-    {
-      flags: '-i, --input <file>',
-      does: 'save a tar of `docker save` or an OCI archive; - is standard input',
-      completes: 'file',
-    },
-    { flags: '--as <ref>', does: 'save under this reference', completes: 'reference' },
-    { flags: LEVEL_SETTING.flags, does: `${LEVEL_SETTING.does} (default: ${LEVEL_SETTING.otherwise})` },
-  ],
+  arguments: SAVE_ARGUMENTS,
+  options: SAVE_OPTIONS,
   examples: [
     { command: 'dbup save app:1.0 db:16', does: 'two images of the engine' },
     { command: 'dbup save -i app.tar', does: 'what `docker save -o app.tar app:1.0` wrote' },
@@ -54,61 +35,9 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
   ],
   access: 'append',
   createsPool: true,
-  parse: parseRequest,
+  parse: (args, flags) => parseSaveRequest(args, flags, 'save'),
   run: saveAll,
 });
-
-function parseRequest(args: readonly string[], flags: SaveFlags): SaveRequest {
-  const { input, as } = flags;
-  if (input !== undefined && args.length > 0) {
-    throw new DbupError('USAGE', `-i ${input} and ${args[0]} both say what to save`, {
-      hint: 'Give one of them. An archive can also be named docker-archive:FILE or oci-archive:FILE.',
-    });
-  }
-  if (input === undefined && args.length === 0) {
-    throw new DbupError('USAGE', 'no image was named', {
-      hint: 'Write `dbup save IMAGE` or `dbup save -i FILE`; `dbup save --help` shows examples.',
-    });
-  }
-  if (input === '') throw new DbupError('USAGE', '-i names no file', { hint: '- is standard input.' });
-  if (input === '-' && process.stdin.isTTY) {
-    throw new DbupError('USAGE', 'standard input is a terminal, not an archive', {
-      hint: 'Write `docker save app:1.0 | dbup save -i -`.',
-    });
-  }
-  const items =
-    input === undefined
-      ? args.map(parseItem)
-      : [{ name: input, address: { transport: 'file' as const, path: input } }];
-  if (as !== undefined && items.length > 1) {
-    throw new DbupError('USAGE', `--as names one image, but ${items.length} are to be saved`, {
-      hint: 'Save them one by one, or leave --as out.',
-    });
-  }
-  const [only] = items;
-  if (items.length === 1 && only && 'path' in only.address) refuseAbsent(only.address.path);
-  return { items, as };
-}
-
-/** Before a pool is made for it: a slip of the pen should leave nothing behind. */
-function refuseAbsent(path: string): void {
-  if (path === '-' || existsSync(path)) return;
-  throw new DbupError('INPUT_NOT_FOUND', `there is no file ${path}`, {
-    hint: '`dbup save IMAGE` saves an image of the engine, `dbup save -i FILE` a tar.',
-    details: { path },
-  });
-}
-
-function parseItem(name: string): SaveItem {
-  const address = parseImageAddress(name);
-  if (address) return { name, address };
-  if (/^[./~]|\.(tar|tgz|gz|oci)$/.test(name)) {
-    throw new DbupError('USAGE', `${name} looks like a file, not like an image of the engine`, {
-      hint: `Write \`dbup save -i ${name}\`, or docker-archive:, oci-archive: or oci: before it.`,
-    });
-  }
-  return { name, address: { transport: 'docker-daemon', image: name } };
-}
 
 async function saveAll({ items, as }: SaveRequest, call: PoolCall): Promise<Outcome> {
   const saved: SavedItem[] = [];
@@ -135,38 +64,7 @@ async function saveAll({ items, as }: SaveRequest, call: PoolCall): Promise<Outc
 
 async function saveItem(item: SaveItem, as: string | undefined, call: PoolCall): Promise<SaveResult> {
   const { save } = await import('../operations/save.js');
-  const { address } = item;
-  const options = { level: call.settings.level, ...(as !== undefined && { as }) };
-  if (address.transport === 'docker-daemon') {
-    using client = await openEngine(call);
-    return await save(call.pool, { kind: 'engine', client, image: address.image }, options, call.context);
-  }
-  if ('path' in address && address.path === '-') stopReadingOnAbort(call);
-  return await save(call.pool, sourceOf(address), options, call.context);
-}
-
-function sourceOf(address: Exclude<SaveItem['address'], { transport: 'docker-daemon' }>): SaveSource {
-  const { transport, path } = address;
-  if (transport === 'file') return { kind: 'archive', path };
-  if (transport === 'oci')
-    return { kind: 'oci-directory', path, ...(address.tag !== null && { tag: address.tag }) };
-  const { reference } = address;
-  return { kind: 'archive', path, dialect: transport, ...(reference !== null && { reference }) };
-}
-
-/** A pipe that has nothing to say just now would otherwise keep an interrupted save waiting. */
-function stopReadingOnAbort({ context }: Call): void {
-  // Nobody may be reading yet: an error that no one hears would end the process.
-  process.stdin.on('error', () => {});
-  const stop = (): void => {
-    process.stdin.destroy(
-      new DbupError('INTERRUPTED', 'interrupted while reading standard input', {
-        hint: 'Nothing is lost. Run the same command again: what was already stored is reused.',
-      }),
-    );
-  };
-  if (context.signal.aborted) stop();
-  else context.signal.addEventListener('abort', stop, { once: true });
+  return withSaveSource(item, as, call, (source, options) => save(call.pool, source, options, call.context));
 }
 
 function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): Outcome {

@@ -12,7 +12,7 @@ import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import type { Pool } from '../pool/pool.js';
-import { PackWriter } from '../store/pack-file.js';
+import { type BlockBytes, PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { baseBlobs } from './base-blobs.js';
@@ -51,6 +51,23 @@ export interface SavedImage {
   absent: string[];
 }
 
+/** What a save stores, and what it finds stored. */
+export interface StoredParts {
+  /** Chunks that were not in the pool, and their plain bytes. */
+  newChunks: number;
+  newPlainBytes: number;
+  /** Chunks that were read and found in the pool, or met before in the same save. */
+  knownChunks: number;
+  knownChunkBytes: number;
+  /** Layers and other blobs the pool holds whole, which are not cut into chunks again. */
+  knownBlobs: number;
+  knownBlobBytes: number;
+  /** Of packs: blocks by what they hold, and all else. */
+  blocks: BlockBytes;
+  footerBytes: number;
+  snapshotBytes: number;
+}
+
 /** One save: what it reads of the pool, what it adds, and how it ends. */
 export class SaveSession {
   readonly pool: Pool;
@@ -62,6 +79,7 @@ export class SaveSession {
   readonly #packs: PackWriter;
   #references: readonly string[] = [];
   #shared: readonly BlobRef[] = [];
+  #snapshotBytes = 0;
 
   private constructor(
     pool: Pool,
@@ -127,6 +145,21 @@ export class SaveSession {
     return versionsByReference(this.#records).get(reference)?.[0];
   }
 
+  /** What has been stored so far; complete after `commit`. */
+  stored(): StoredParts {
+    const { newChunks, newPlainBytes, knownChunks, knownChunkBytes } = this.ingest;
+    const blocks = this.#packs.blockBytes;
+    const blockBytes = Object.values(blocks).reduce((sum, bytes) => sum + bytes, 0);
+    return {
+      ...{ newChunks, newPlainBytes, knownChunks, knownChunkBytes },
+      knownBlobs: this.known.foundBytes.size,
+      knownBlobBytes: [...this.known.foundBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
+      blocks,
+      footerBytes: this.#packs.writtenBytes - blockBytes,
+      snapshotBytes: this.#snapshotBytes,
+    };
+  }
+
   /** A snapshot of that image that the pool holds whole. */
   async findImage(imageId: string): Promise<SnapshotRecord | null> {
     for (const record of this.#records) {
@@ -146,7 +179,8 @@ export class SaveSession {
 
   /** Puts bytes aside that come only once and must be read again. The caller removes the file. */
   newSpool(): Promise<SpoolFile> {
-    return SpoolFile.create(this.pool.fs, this.pool.layout.temporaryDirectory);
+    const { fs, directory } = this.pool.spools;
+    return SpoolFile.create(fs, directory);
   }
 
   async storeBlob(bytes: Uint8Array): Promise<BlobRef> {
@@ -275,7 +309,10 @@ export class SaveSession {
     };
     const same = current !== undefined && isSameImage(current.snapshot, contents);
     const record = same ? current : await appendSnapshot(this.pool, contents, current, this.context);
-    if (!same) this.#records.push(record);
+    if (!same) {
+      this.#records.push(record);
+      this.#snapshotBytes += record.sizeBytes;
+    }
     const layers = image.images.flatMap((one) => one.layers);
     const verbatim = new Set(image.blobs.filter((blob) => blob.verbatim).map(({ digest }) => digest));
     return {

@@ -19,7 +19,13 @@ import {
   interpretDockerArchive,
   interpretOciLayout,
 } from './interpret-archive.js';
-import { DEFAULT_LEVEL, type SavedImage, SaveSession, untaggedReference } from './save-session.js';
+import {
+  DEFAULT_LEVEL,
+  type SavedImage,
+  SaveSession,
+  type StoredParts,
+  untaggedReference,
+} from './save-session.js';
 import { forecastArchive } from './scan-archive.js';
 
 /** What to save. */
@@ -49,6 +55,8 @@ export interface SaveResult {
   sourceBytes: number;
   /** Bytes added to the pool by all of it. */
   newBytes: number;
+  /** What they are made of. */
+  stored: StoredParts;
 }
 
 /**
@@ -74,6 +82,7 @@ export async function save(
       images,
       sourceBytes: images.reduce((most, { imageBytes }) => Math.max(most, imageBytes), 0),
       newBytes: images.reduce((sum, { newBytes }) => sum + newBytes, 0),
+      stored: session.stored(),
     };
   } catch (error) {
     const upgraded = toDbupError(error, 'saving into the pool');

@@ -67,6 +67,10 @@ export class ChunkIngest {
   #wake: (() => void) | null = null;
   /** Plain bytes that were not in the pool. */
   newPlainBytes = 0;
+  /** Chunks of which that is so, and those that were met before, here or in the pool. */
+  newChunks = 0;
+  knownChunks = 0;
+  knownChunkBytes = 0;
 
   constructor(parts: {
     chunker: ChunkerParameters;
@@ -194,9 +198,12 @@ export class ChunkIngest {
   #take(id: Uint8Array, bytes: Uint8Array, kind: BlockKind, origin: ChunkOrigin | null): void {
     const place = { packIndex: PENDING_PACK, blockIndex: 0, offsetBytes: 0, sizeBytes: bytes.length };
     if (!this.#table.add(id, 0, place)) {
+      this.knownChunks++;
+      this.knownChunkBytes += bytes.length;
       if (origin) origin.guide.addKnown(origin.atBytes, this.#table.find(id));
       return;
     }
+    this.newChunks++;
     this.newPlainBytes += bytes.length;
     let block = this.#staging.get(kind);
     if (block && block.plainBytes + bytes.length > block.region.bytes.length) {

@@ -15,6 +15,8 @@ export class KnownBlobs {
   readonly #open = new Set<string>();
   /** True when a blob that `find` answered with leads to the recipe of a gzip file. */
   foundGzip = false;
+  /** Sizes of the blobs that `find` answered with, by digest. */
+  readonly foundBytes = new Map<string, number>();
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
 
@@ -43,6 +45,7 @@ export class KnownBlobs {
     const blob = this.#blobs.get(digestHex);
     if (!blob || blob.sizeBytes !== sizeBytes) return null;
     if (!(await this.isComplete(blob.recipeId, sizeBytes))) return null;
+    this.foundBytes.set(digestHex, sizeBytes);
     this.foundGzip ||= this.#open.has(blob.recipeId);
     return blob;
   }

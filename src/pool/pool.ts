@@ -34,6 +34,8 @@ export interface Pool {
   readonly catalog: Catalog;
   readonly workers: BlockWorkers;
   readonly access: PoolAccess;
+  /** Where bytes that come only once are put aside while they are worked on. */
+  readonly spools: { readonly fs: FileSystem; readonly directory: string };
   /** Lets the lock go and takes it exclusively, if that is possible at once. From then on the pool may only be closed. */
   tryExclusive(): boolean;
   close(): Promise<void>;
@@ -121,6 +123,7 @@ function assemblePool(
     catalog,
     workers,
     access: options.access,
+    spools: { fs, directory: layout.temporaryDirectory },
     tryExclusive(): boolean {
       lock.release();
       try {

@@ -2,6 +2,7 @@ import { DbupError, isSystemError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import {
+  BLOCK_KIND,
   checkPackHeader,
   decodePackFooter,
   encodePackFooter,
@@ -42,6 +43,14 @@ export interface BlockToWrite {
   sketches?: Uint8Array;
 }
 
+/** Stored bytes of blocks: delta blocks of any kind, and the others by kind. */
+export interface BlockBytes {
+  dataBytes: number;
+  deltaBytes: number;
+  skeletonBytes: number;
+  recipeBytes: number;
+}
+
 /** What a finished pack is. */
 export interface WrittenPack {
   name: string;
@@ -60,6 +69,8 @@ export class PackWriter {
   readonly #layout: PoolLayout;
   readonly #targetBytes: number;
   readonly written: WrittenPack[] = [];
+  /** Of all blocks added. */
+  readonly blockBytes: BlockBytes = { dataBytes: 0, deltaBytes: 0, skeletonBytes: 0, recipeBytes: 0 };
   #file: DurableFile | null = null;
   #committing: Promise<void> = Promise.resolve();
   #blocks: BlockEntry[] = [];
@@ -99,6 +110,7 @@ export class PackWriter {
       firstBase: this.#baseIds.length,
       baseCount: block.baseIds.length,
     });
+    this.blockBytes[shareOf(block)] += block.stored.length;
     this.#chunkIds.push(...block.chunkIds);
     this.#chunkBytes.push(...block.chunkBytes);
     this.#baseIds.push(...block.baseIds);
@@ -156,6 +168,12 @@ export class PackWriter {
     await this.#file?.abort();
     this.#file = null;
   }
+}
+
+function shareOf({ kind, baseIds }: BlockToWrite): keyof BlockBytes {
+  if (baseIds.length > 0) return 'deltaBytes';
+  if (kind === BLOCK_KIND.data) return 'dataBytes';
+  return kind === BLOCK_KIND.skeleton ? 'skeletonBytes' : 'recipeBytes';
 }
 
 /** A pack's footer as it stands in the file, with the trailer that vouches for it. */
