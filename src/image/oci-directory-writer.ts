@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   buildIndex,
@@ -13,6 +12,7 @@ import {
 import { toDbupError } from '../core/errors.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import { type Descriptor, descriptorToJson } from '../oci/descriptor.js';
+import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 import { fileInfo, OCI_REF_NAME, readSmallFile } from './oci-directory.js';
 import { writeOutputFile } from './output-file.js';
 
@@ -34,18 +34,22 @@ export async function writeOciDirectory(
   directory: string,
   blobs: readonly LayoutBlob[],
   entry: Descriptor,
+  fs: FileSystem = nodeFileSystem,
 ): Promise<void> {
   try {
-    await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+    await fs.makeDirectory(join(directory, 'blobs', 'sha256'));
     const marker = await readSmallFile(join(directory, OCI_LAYOUT_NAME));
     if (marker) parseOciLayoutFile(marker, join(directory, OCI_LAYOUT_NAME));
     const index = await readSmallFile(join(directory, OCI_INDEX_NAME));
     const newIndex = index ? withEntry(index, join(directory, OCI_INDEX_NAME), entry) : buildIndex([entry]);
     for (const blob of blobs) {
-      if (!(await holdsBlob(directory, blob))) await writeOutputFile(join(directory, blob.name), blob.read());
+      if (!(await holdsBlob(directory, blob)))
+        await writeOutputFile(join(directory, blob.name), blob.read(), { fs });
     }
-    if (!marker) await writeOutputFile(join(directory, OCI_LAYOUT_NAME), once(ociLayoutFileBytes()));
-    await writeOutputFile(join(directory, OCI_INDEX_NAME), once(newIndex));
+    const options = { fs, durable: true };
+    if (!marker) await writeOutputFile(join(directory, OCI_LAYOUT_NAME), once(ociLayoutFileBytes()), options);
+    // The index lists what others put here, too: it must not be lost with the power.
+    await writeOutputFile(join(directory, OCI_INDEX_NAME), once(newIndex), options);
   } catch (error) {
     throw toDbupError(error, `writing the OCI layout ${directory}`);
   }

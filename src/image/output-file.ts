@@ -1,17 +1,33 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
+import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 
 const BUFFER_BYTES = 1024 * 1024;
+/** Before the umask. */
+const OUTPUT_MODE = 0o666;
+
+export interface OutputOptions {
+  fs?: FileSystem;
+  /** Waits for the disk, so that even lost power leaves the old contents or the new. */
+  durable?: boolean;
+}
+
+/** Writes some bytes at a position, or one after the other, and returns how many. */
+type WriteSome = (bytes: Uint8Array, position: number) => Promise<number>;
 
 /**
  * Writes a file that appears complete or not at all: under a temporary name beside it, then renamed over what was
- * there. The disk is not waited for: the pool still has what the file holds. A pipe or a device (`/dev/null`) is
- * written to as it is.
+ * there. The disk is not waited for by default: the pool still has what the file holds. A pipe or a device
+ * (`/dev/null`) is written to as it is.
  * @returns the bytes written
  */
-export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeOutputFile(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  { fs = nodeFileSystem, durable = false }: OutputOptions = {},
+): Promise<number> {
   try {
     const existing = await stat(path).catch((error: unknown) => {
       if (isSystemError(error, 'ENOENT')) return null;
@@ -23,7 +39,7 @@ export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Ar
       });
     }
     if (existing && !existing.isFile()) return await writeInPlace(path, bytes);
-    return await writeBeside(path, bytes);
+    return await writeBeside(path, bytes, fs, durable);
   } catch (error) {
     throw toDbupError(error, `writing ${path}`);
   }
@@ -56,19 +72,33 @@ export async function writeStream(
   return total;
 }
 
-async function writeBeside(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+async function writeBeside(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  fs: FileSystem,
+  durable: boolean,
+): Promise<number> {
   const directory = dirname(path);
-  await mkdir(directory, { recursive: true });
+  await fs.makeDirectory(directory);
   const temporary = join(directory, `.dbup-${randomBytes(6).toString('hex')}.partial`);
-  const handle = await open(temporary, 'wx');
+  const file = await fs.createNew(temporary, OUTPUT_MODE);
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (isOpen) {
+      isOpen = false;
+      await file.close();
+    }
+  };
   try {
-    const total = await writeAll(handle, bytes);
-    await handle.close();
-    await rename(temporary, path);
+    const total = await writeAll((piece, position) => file.write(piece, position), bytes);
+    if (durable) await file.sync();
+    await close();
+    await fs.rename(temporary, path);
+    if (durable) await fs.syncDirectory(directory);
     return total;
   } catch (error) {
-    await handle.close().catch(() => {});
-    await unlink(temporary).catch(() => {});
+    await close().catch(() => {});
+    await fs.unlink(temporary).catch(() => {});
     throw error;
   }
 }
@@ -76,18 +106,15 @@ async function writeBeside(path: string, bytes: AsyncIterable<Uint8Array>): Prom
 async function writeInPlace(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
   const handle = await open(path, 'w');
   try {
-    return await writeAll(handle, bytes, false);
+    const write: WriteSome = async (piece) => (await handle.write(piece, 0, piece.length, null)).bytesWritten;
+    return await writeAll(write, bytes);
   } finally {
     await handle.close();
   }
 }
 
 /** Gathers pieces in two buffers: one is written while the other is filled. */
-async function writeAll(
-  handle: FileHandle,
-  bytes: AsyncIterable<Uint8Array>,
-  positioned = true,
-): Promise<number> {
+async function writeAll(write: WriteSome, bytes: AsyncIterable<Uint8Array>): Promise<number> {
   let filling = new Uint8Array(BUFFER_BYTES);
   let other = new Uint8Array(BUFFER_BYTES);
   let fill = 0;
@@ -95,7 +122,7 @@ async function writeAll(
   let writing: Promise<void> = Promise.resolve();
   const writeFilled = async (): Promise<void> => {
     await writing;
-    writing = writeFully(handle, filling.subarray(0, fill), positioned ? total : null);
+    writing = writeFully(write, filling.subarray(0, fill), total);
     // Reported by whoever waits for it next.
     writing.catch(() => {});
     total += fill;
@@ -121,10 +148,8 @@ async function writeAll(
   return total;
 }
 
-async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+async function writeFully(write: WriteSome, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    const at = position === null ? null : position + done;
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at);
-    done += bytesWritten;
+    done += await write(bytes.subarray(done), position + done);
   }
 }

@@ -13,7 +13,7 @@ import {
   unlinkIfThere,
 } from './gc-safety.js';
 import { type Rewriting, repack } from './repack.js';
-import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
+import { DEFAULT_LEVEL } from './save-session.js';
 
 export interface GcResult {
   packsRemoved: number;
@@ -93,7 +93,7 @@ async function removeTemporaryFiles(pool: Pool): Promise<{ count: number; bytes:
 async function rewritePacks(grounds: GcGrounds, plan: GcPlan, context: OperationContext): Promise<Rewriting> {
   const { pool, chunks, reach } = grounds;
   const { fs, layout, workers } = pool;
-  const packs = new PackWriter(fs, layout, PACK_TARGET_BYTES);
+  const packs = new PackWriter(fs, layout, pool.packTargetBytes);
   const rewriter = new PackRewriter({ fs, layout, workers, chunks, packs, level: DEFAULT_LEVEL, context });
   const leftDamaged: GcResult['leftDamaged'] = [];
   const names = new Set(plan.packs.rewrite.map(({ name }) => name));

@@ -11,6 +11,7 @@ import { parseReference } from '../oci/reference.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { type ChunkCatalog, hasSpareCopies, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
+import type { FileSystem } from '../store/file-system.js';
 import { ImageReader } from './image-reader.js';
 import { refuseOutputInPool } from './refuse-output-in-pool.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
@@ -153,14 +154,16 @@ async function loadRecord(
               ? sink.tag
               : `${reference.slice(0, reference.lastIndexOf(':'))}:${sink.tag}`,
           ).text;
-    const writtenBytes = await loadIntoDirectory(reader, sink.path, name, context);
+    const writtenBytes = await loadIntoDirectory(reader, sink.path, name, pool.fs, context);
     return { ...result, writtenBytes, layerCount, asSaved: false };
   }
   const { bytes, totalBytes, asSaved } = openOutput(reader, sink.format, reference, options);
   const task = `writing ${sink.kind === 'file' ? sink.path : 'to the output'}`;
   const shown = reporting(bytes, task, reference, totalBytes, context);
   const writtenBytes =
-    sink.kind === 'stream' ? await writeStream(shown, sink.stream) : await writeOutputFile(sink.path, shown);
+    sink.kind === 'stream'
+      ? await writeStream(shown, sink.stream)
+      : await writeOutputFile(sink.path, shown, { fs: pool.fs });
   return { ...result, writtenBytes, layerCount, asSaved };
 }
 
@@ -252,6 +255,7 @@ async function loadIntoDirectory(
   reader: ImageReader,
   path: string,
   name: string,
+  fs: FileSystem,
   context: OperationContext,
 ): Promise<number> {
   const { blobs, entry } = await planLayout(reader, name);
@@ -261,7 +265,7 @@ async function loadIntoDirectory(
     ...blob,
     read: () => reporting(layoutFileBytes(reader, blob), `writing ${path}`, name, total, context, counter),
   }));
-  await writeOciDirectory(path, written, entry);
+  await writeOciDirectory(path, written, entry, fs);
   return counter.bytes;
 }
 

@@ -7,14 +7,13 @@ import { PackRecoder, type RecodedPack } from '../pool/pack-recoder.js';
 import { PoolUse } from '../pool/pool-use.js';
 import type { GcGrounds, GcPlan } from './gc-plan.js';
 import { assertNoNewSnapshots, assertNothingLost, chooseNeeded, removePacks } from './gc-safety.js';
-import { PACK_TARGET_BYTES } from './save-session.js';
 
-/** A pack below this is joined with others like it. */
-const SMALL_PACK_BYTES = PACK_TARGET_BYTES / 2;
+/** A pack below this part of the usual size is joined with others like it. */
+const SMALL_PACK = 1 / 2;
 /** A rewritten pack travels again with the next sync: what gets smaller by less than this part stays as it is. */
 const LEAST_GAIN = 0.01;
-/** Old packs are removed when so much has come together: the pool then never holds much more than that twice. */
-const REMOVE_BATCH_BYTES = 1024 * 1024 * 1024;
+/** Old packs are removed when so many usual ones, 1 GiB, have come together: the pool then never holds much more than that twice. */
+const REMOVE_BATCH_PACKS = 32;
 
 /** What became of the packs that were to be rewritten. */
 export interface Rewriting {
@@ -49,6 +48,8 @@ class Repacking {
   readonly #recoder: PackRecoder;
   readonly #use: PoolUse;
   readonly #packIndexes: number[];
+  readonly #packTargetBytes: number;
+  readonly #smallPackBytes: number;
   /** Packs that blocks still to be coded may lean on: these go last. */
   readonly #baseHolders: ReadonlySet<number>;
   readonly #result: Rewriting = { written: [], gone: [], deltasReleased: 0, leftDamaged: [] };
@@ -61,8 +62,10 @@ class Repacking {
 
   constructor(grounds: GcGrounds, plan: GcPlan, level: number, context: OperationContext) {
     const { pool, chunks, reach } = grounds;
-    const { fs, layout, workers } = pool;
+    const { fs, layout, workers, packTargetBytes } = pool;
     this.#grounds = grounds;
+    this.#packTargetBytes = packTargetBytes;
+    this.#smallPackBytes = packTargetBytes * SMALL_PACK;
     this.#level = level;
     this.#context = context;
     this.#pins = new BasePins(chunks, (entry) => reach.isNamed(entry));
@@ -88,7 +91,7 @@ class Repacking {
     this.#context.report({ type: 'start', task, subject: `${this.#packIndexes.length} packs`, totalBytes });
     for (const packIndex of this.#packIndexes) {
       throwIfInterrupted(this.#context.signal);
-      if (this.#use.packBytes(packIndex) < SMALL_PACK_BYTES) await this.#addSmall(packIndex);
+      if (this.#use.packBytes(packIndex) < this.#smallPackBytes) await this.#addSmall(packIndex);
       else await this.#recodeOne(packIndex);
       doneBytes += packs[packIndex]!.sizeBytes;
       this.#context.report({ type: 'bytes', task, doneBytes, totalBytes });
@@ -116,7 +119,7 @@ class Repacking {
 
   async #recodeOne(packIndex: number): Promise<void> {
     const recoded = await this.#recoder.recode([packIndex]);
-    if (recoded.newBytes < SMALL_PACK_BYTES && !recoded.damaged) {
+    if (recoded.newBytes < this.#smallPackBytes && !recoded.damaged) {
       await recoded.writer.abort();
       await this.#addSmall(packIndex);
       return;
@@ -127,7 +130,7 @@ class Repacking {
   async #addSmall(packIndex: number): Promise<void> {
     this.#small.push(packIndex);
     const bytes = this.#small.reduce((sum, small) => sum + this.#use.packBytes(small), 0);
-    if (bytes >= PACK_TARGET_BYTES) await this.#joinSmall(false);
+    if (bytes >= this.#packTargetBytes) await this.#joinSmall(false);
   }
 
   /** @param isLast false where a pack that is still small may wait for more */
@@ -140,7 +143,7 @@ class Repacking {
         this.#small = this.#small.filter((packIndex) => packIndex !== damaged.address.packIndex);
         continue;
       }
-      if (!isLast && recoded.newBytes < SMALL_PACK_BYTES) {
+      if (!isLast && recoded.newBytes < this.#smallPackBytes) {
         await recoded.writer.abort();
         return;
       }
@@ -176,7 +179,7 @@ class Repacking {
     }
     this.#leaving.push(...packIndexes);
     this.#leavingBytes += packIndexes.reduce((sum, packIndex) => sum + packs[packIndex]!.sizeBytes, 0);
-    if (this.#leavingBytes < REMOVE_BATCH_BYTES) return;
+    if (this.#leavingBytes < REMOVE_BATCH_PACKS * this.#packTargetBytes) return;
     await this.#removeOld(this.#leaving.filter((packIndex) => !this.#baseHolders.has(packIndex)));
     this.#leavingBytes = 0;
   }

@@ -10,7 +10,7 @@ import { loneRegion } from '../pool/shared-arena.js';
 import { blockEntry } from '../pool/stored-block.js';
 import { PackWriter } from '../store/pack-file.js';
 import type { PoolInspection } from './inspect-pool.js';
-import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
+import { DEFAULT_LEVEL } from './save-session.js';
 
 /** What another pool can give. */
 export interface Fetching {
@@ -106,7 +106,7 @@ export async function storePlain(
   context: OperationContext,
 ): Promise<{ name: string; sizeBytes: number }[]> {
   const cache = new BlockCache(other.layout, otherChunks, workers);
-  const packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
+  const packs = new PackWriter(pool.fs, pool.layout, pool.packTargetBytes);
   let gathered: { id: Uint8Array; bytes: Uint8Array; kind: number }[] = [];
   let gatheredBytes = 0;
   const seal = async (): Promise<void> => {

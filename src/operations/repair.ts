@@ -12,7 +12,7 @@ import { PackWriter } from '../store/pack-file.js';
 import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
 import { depthsOverBases, planFetching, storePlain } from './repair-fetch.js';
-import { DEFAULT_LEVEL, PACK_TARGET_BYTES } from './save-session.js';
+import { DEFAULT_LEVEL } from './save-session.js';
 
 const COPY_BYTES = 1024 * 1024;
 
@@ -52,7 +52,7 @@ export async function repair(
   context: OperationContext,
 ): Promise<RepairResult> {
   await refuseSame(pool, otherPoolDirectory);
-  const other = await openPool(otherPoolDirectory, { access: 'read', cacheRoot: null });
+  const other = await openPool(otherPoolDirectory, { access: 'read', cacheRoot: null, fs: pool.fs });
   try {
     return await repairFrom(pool, other, context);
   } catch (error) {
@@ -81,7 +81,7 @@ async function repairFrom(pool: Pool, other: Pool, context: OperationContext): P
   // What is restored may name more that is missing; every round but the last puts some file in place.
   for (;;) {
     // Threads keep files open: fresh ones see what has been replaced.
-    const workers = new BlockWorkers(pool.workers.threads);
+    const workers = new BlockWorkers(pool.workers.threads, pool.fs.blocking);
     try {
       const options = { readData: true, seed: 0 };
       const inspection = await inspectPool(pool, workers, options, context);
@@ -232,12 +232,12 @@ class RepairRound {
    * not known to be bad: then the old pack must stay
    */
   async #copyGood(name: string): Promise<string[] | null> {
-    const { fs, layout } = this.#pool;
+    const { fs, layout, packTargetBytes } = this.#pool;
     const { reading } = this.#inspection;
     // What leans on a damaged chunk is good where another pack has that chunk, too: so it is read from there.
     const chunks = this.#avoidingDamage();
     const packIndex = chunks.packs.findIndex((pack) => pack.name === name);
-    const packs = new PackWriter(fs, layout, PACK_TARGET_BYTES);
+    const packs = new PackWriter(fs, layout, packTargetBytes);
     const workers = this.#workers;
     const parts = { fs, layout, workers, chunks, packs, level: DEFAULT_LEVEL, context: this.#context };
     const rewriter = new PackRewriter(parts);

@@ -20,8 +20,6 @@ import { GzipQueue } from './gzip-queue.js';
 import type { FoundImage } from './interpret-archive.js';
 import { versionsByReference } from './versions.js';
 
-/** Small enough that a lost connection costs little, large enough that a pool has few files. */
-export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
 export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most (docs/decisions/0006). */
 export const MAX_DELTA_DEPTH = 4;
@@ -104,7 +102,7 @@ export class SaveSession {
       context,
     });
     const bases = chunks.packs.length > 0 ? { finder, cache, chunks } : null;
-    this.#packs = new PackWriter(pool.fs, pool.layout, PACK_TARGET_BYTES);
+    this.#packs = new PackWriter(pool.fs, pool.layout, pool.packTargetBytes);
     this.ingest = new ChunkIngest({
       chunker: pool.descriptor.chunker,
       table: chunks.table,

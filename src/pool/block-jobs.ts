@@ -1,4 +1,3 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
 import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
 import { X86Filter } from '../compress/x86/x86-filter.js';
@@ -6,6 +5,7 @@ import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
+import { type BlockingReads, nodeBlockingReads } from '../store/file-system.js';
 import {
   type BaseMemory,
   type BlockJob,
@@ -33,6 +33,11 @@ let scratch = new Uint8Array(0);
 export class BlockJobs {
   /** Pack files being read; they never change, so a descriptor stays good. Oldest first. */
   readonly #openFiles = new Map<string, number>();
+  readonly #reads: BlockingReads;
+
+  constructor(reads: BlockingReads = nodeBlockingReads) {
+    this.#reads = reads;
+  }
 
   /** @throws Error with a `code` */
   run(job: BlockJob): unknown {
@@ -46,15 +51,24 @@ export class BlockJobs {
       case 'encodeDelta':
         return encodeDelta(job);
       case 'decode':
-        return decodeBlock(job, (path) => this.#openFile(path));
+        return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
       case 'hashFile':
-        return hashFile(job);
+        return hashFile(job, this.#reads);
     }
   }
 
   close(): void {
-    for (const fd of this.#openFiles.values()) closeSync(fd);
+    for (const fd of this.#openFiles.values()) this.#reads.close(fd);
     this.#openFiles.clear();
+  }
+
+  #readPack(path: string, into: Uint8Array, position: number): void {
+    const fd = this.#openFile(path);
+    for (let done = 0; done < into.length; ) {
+      const count = this.#reads.read(fd, into.subarray(done), position + done);
+      if (count === 0) throw damaged('the file ends before it');
+      done += count;
+    }
   }
 
   #openFile(path: string): number {
@@ -62,10 +76,10 @@ export class BlockJobs {
     if (open !== undefined) return open;
     for (const [oldest, fd] of this.#openFiles) {
       if (this.#openFiles.size < OPEN_FILES) break;
-      closeSync(fd);
+      this.#reads.close(fd);
       this.#openFiles.delete(oldest);
     }
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const fd = this.#reads.open(path, false);
     this.#openFiles.set(path, fd);
     return fd;
   }
@@ -95,12 +109,12 @@ function sketchChunks({ memory, offsetBytes, chunkBytes }: SketchJob): Uint32Arr
 }
 
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
-function decodeBlock(job: DecodeJob, openFile: (path: string) => number): number[] {
+function decodeBlock(job: DecodeJob, read: (into: Uint8Array, position: number) => void): number[] {
   if (scratch.length < job.storedBytes) {
     scratch = new Uint8Array(Math.ceil(job.storedBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
   }
   const stored = scratch.subarray(0, job.storedBytes);
-  readAll(openFile(job.path), stored, job.offsetBytes);
+  read(stored, job.offsetBytes);
   if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
   if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
@@ -148,29 +162,21 @@ function decodeDelta(plain: Uint8Array, stored: Uint8Array, { buffers, pieces }:
   }
 }
 
-function hashFile(job: HashFileJob): string {
-  const fd = openSync(job.path, 'r');
+function hashFile(job: HashFileJob, reads: BlockingReads): string {
+  const fd = reads.open(job.path, true);
   try {
     const hash = new Sha256Stream();
     const buffer = new Uint8Array(Math.min(READ_BYTES, job.sizeBytes));
     for (let done = 0; done < job.sizeBytes; ) {
       const piece = buffer.subarray(0, Math.min(buffer.length, job.sizeBytes - done));
-      const count = readSync(fd, piece, 0, piece.length, job.offsetBytes + done);
+      const count = reads.read(fd, piece, job.offsetBytes + done);
       if (count === 0) throw Object.assign(new Error(`${job.path} ended too early`), { code: 'TRUNCATED' });
       hash.update(piece.subarray(0, count));
       done += count;
     }
     return hash.hex();
   } finally {
-    closeSync(fd);
-  }
-}
-
-function readAll(fd: number, into: Uint8Array, position: number): void {
-  for (let done = 0; done < into.length; ) {
-    const count = readSync(fd, into, done, into.length - done, position + done);
-    if (count === 0) throw damaged('the file ends before it');
-    done += count;
+    reads.close(fd);
   }
 }
 

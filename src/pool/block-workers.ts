@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
+import type { BlockingReads } from '../store/file-system.js';
 import { WorkerPool } from '../stream/worker-pool.js';
 import {
   type BaseMemory,
@@ -36,7 +37,11 @@ export class BlockWorkers {
   /** What proves gzip files and makes them again: long work that nobody else should wait behind. */
   readonly gzip: GzipWorkers;
 
-  constructor(threads: number = Math.max(1, Math.min(8, availableParallelism()))) {
+  readonly #reads: BlockingReads | undefined;
+
+  /** @param reads in place of the system's own; then all work is done in the thread that asks */
+  constructor(threads: number = Math.max(1, Math.min(8, availableParallelism())), reads?: BlockingReads) {
+    this.#reads = reads;
     this.#pool = new WorkerPool(new URL('./block-worker.js', import.meta.url), threads);
     this.gzip = new GzipWorkers(threads);
   }
@@ -149,9 +154,9 @@ export class BlockWorkers {
 
   async #run<Result>(job: BlockJob, threads?: number): Promise<Result> {
     const bytes = bytesHere(job);
-    if (bytes > this.#hereBytes) return this.#pool.run(job, threads);
+    if (bytes > this.#hereBytes && !this.#reads) return this.#pool.run(job, threads);
     this.#hereBytes -= bytes;
-    this.#here ??= import('./block-jobs.js').then(({ BlockJobs }) => new BlockJobs());
+    this.#here ??= import('./block-jobs.js').then(({ BlockJobs }) => new BlockJobs(this.#reads));
     return (await this.#here).run(job) as Result;
   }
 }

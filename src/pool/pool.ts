@@ -8,6 +8,7 @@ import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { makeDirectoryDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
+import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
@@ -24,6 +25,8 @@ export interface OpenPoolOptions {
   cacheRoot: string | null;
   fs?: FileSystem;
   threads?: number;
+  /** The size at which packs are closed; `PACK_TARGET_BYTES` by default. */
+  packTargetBytes?: number;
 }
 
 /** The opened parts of a pool. It has no verbs: operations do the work. */
@@ -36,6 +39,7 @@ export interface Pool {
   readonly access: PoolAccess;
   /** Where bytes that come only once are put aside while they are worked on. */
   readonly spools: { readonly fs: FileSystem; readonly directory: string };
+  readonly packTargetBytes: number;
   /** Lets the lock go and takes it exclusively, if that is possible at once. From then on the pool may only be closed. */
   tryExclusive(): boolean;
   close(): Promise<void>;
@@ -115,7 +119,7 @@ function assemblePool(
   let lock = firstLock;
   const cache = options.cacheRoot === null ? null : catalogDirectory(options.cacheRoot, layout.directory);
   const catalog = Catalog.open(fs, layout, cache);
-  const workers = new BlockWorkers(options.threads);
+  const workers = new BlockWorkers(options.threads, fs.blocking);
   return {
     layout,
     fs,
@@ -124,6 +128,7 @@ function assemblePool(
     workers,
     access: options.access,
     spools: { fs, directory: layout.temporaryDirectory },
+    packTargetBytes: options.packTargetBytes ?? PACK_TARGET_BYTES,
     tryExclusive(): boolean {
       lock.release();
       try {

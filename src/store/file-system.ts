@@ -1,5 +1,6 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink, utimes } from 'node:fs/promises';
+import { isSystemError } from '../core/errors.js';
 
 /** An open file, by position. The caller closes it. */
 export interface OpenFile {
@@ -20,14 +21,25 @@ export interface FileInfo {
   mtimeMs: number;
 }
 
+/** Reads that block the thread: blocks of packs, and stretches of an input that are only hashed. */
+export interface BlockingReads {
+  /** @param follow whether a symbolic link may be followed */
+  open(path: string, follow: boolean): number;
+  /** Reads at most `into.length` bytes at `position`; 0 at the end. */
+  read(fd: number, into: Uint8Array, position: number): number;
+  close(fd: number): void;
+}
+
 /**
- * The seam between dbup and the disk: every call by which a pool is read or changed.
+ * The seam between dbup and the disk: every call by which a pool is read or changed, and an output is written.
  * Tests put a file system behind it that fails or loses power at the N-th call.
  */
 export interface FileSystem {
+  /** In place of the system's own reads; then no thread does any. */
+  readonly blocking?: BlockingReads;
   openRead(path: string): Promise<OpenFile>;
-  /** Creates a new file; fails with EEXIST when the name is taken. Symbolic links are not followed. */
-  createNew(path: string): Promise<OpenFile>;
+  /** Creates a new file, with 0644 or another mode before the umask; fails with EEXIST when the name is taken. Symbolic links are not followed. */
+  createNew(path: string, mode?: number): Promise<OpenFile>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   makeDirectory(path: string): Promise<void>;
@@ -73,9 +85,9 @@ export const nodeFileSystem: FileSystem = {
   async openRead(path) {
     return new NodeFile(await open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   },
-  async createNew(path) {
+  async createNew(path, mode = 0o644) {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    return new NodeFile(await open(path, flags, 0o644));
+    return new NodeFile(await open(path, flags, mode));
   },
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
@@ -86,6 +98,9 @@ export const nodeFileSystem: FileSystem = {
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       await handle.sync();
+    } catch (error) {
+      // Some network file systems have no such thing; what they do with a rename is all there is.
+      if (!isSystemError(error, 'EINVAL') && !isSystemError(error, 'ENOTSUP')) throw error;
     } finally {
       await handle.close();
     }
@@ -101,11 +116,18 @@ export const nodeFileSystem: FileSystem = {
         mtimeMs: stats.mtimeMs,
       };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      if (isSystemError(error, 'ENOENT')) return null;
       throw error;
     }
   },
   setTimes: (path, mtimeSeconds) => utimes(path, mtimeSeconds, mtimeSeconds),
+};
+
+/** Those of the real disk. */
+export const nodeBlockingReads: BlockingReads = {
+  open: (path, follow) => openSync(path, constants.O_RDONLY | (follow ? 0 : constants.O_NOFOLLOW)),
+  read: (fd, into, position) => readSync(fd, into, 0, into.length, position),
+  close: (fd) => closeSync(fd),
 };
 
 /** Fills `into` from `position`, however short the single reads are. @returns the bytes read; fewer only at the end */

@@ -20,6 +20,8 @@ import { DurableFile } from './durable-file.js';
 import { type FileSystem, readFully } from './file-system.js';
 import type { PoolLayout } from './pool-layout.js';
 
+/** Small enough that a lost connection costs little, large enough that a pool has few files. */
+export const PACK_TARGET_BYTES = 32 * 1024 * 1024;
 /**
  * A pack is closed when it has so many chunks and bases, however little they take: its footer (60 bytes a chunk, 32 a
  * base or block) must stay far below what a reader accepts, and it is held in memory.
