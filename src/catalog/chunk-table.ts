@@ -1,3 +1,5 @@
+import { idHash } from '../hash/id-hash.js';
+
 const EMPTY = -1;
 const ID_WORDS = 8;
 const FIRST_CAPACITY = 1024;
@@ -127,12 +129,12 @@ export class ChunkTable {
     return true;
   }
 
-  /** The slot that holds the id, or the empty one where it belongs. An id is a hash: its first word is the hash. */
+  /** The slot that holds the id, or the empty one where it belongs. */
   #slotOf(words: Uint32Array, at: number): number {
     const slots = this.#slots;
     const ids = this.#ids;
     const mask = slots.length - 1;
-    let slot = words[at]! & mask;
+    let slot = idHash(words, at) & mask;
     for (;;) {
       const entry = slots[slot]!;
       if (entry === EMPTY) return slot;

@@ -80,7 +80,8 @@ export class SketchIndex {
     const candidates: Candidate[] = [];
     for (let i = 0; i < SKETCH_FEATURES; i++) {
       const feature = sketch[i]!;
-      if (feature !== 0) this.#collect(feature, candidates);
+      // One that a sketch holds twice is one feature all the same.
+      if (feature !== 0 && sketch.indexOf(feature) === i) this.#collect(feature, candidates);
     }
     candidates.sort((a, b) => b.equal - a.equal || b.rarity - a.rarity || b.entry - a.entry);
     return candidates.slice(0, limit).map(({ entry, equal }) => ({ ...this.#place(entry), equal }));
@@ -92,7 +93,8 @@ export class SketchIndex {
     const bucket = bucketOf(words, signed);
     const found: number[] = [];
     for (let slot = bucket + fill(words, bucket) - 1; slot >= bucket; slot--) {
-      if (words[slot] === signed) found.push(words[slot + BUCKET_SLOTS]!);
+      const entry = words[slot + BUCKET_SLOTS]!;
+      if (words[slot] === signed && !found.includes(entry)) found.push(entry);
     }
     for (const entry of found) {
       const candidate = candidates.find((other) => other.entry === entry);

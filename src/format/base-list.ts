@@ -1,8 +1,7 @@
+import { idHash } from '../hash/id-hash.js';
+
 const ID_WORDS = 8;
 const FREE = 0;
-
-/** Odd and unknown outside the process: nobody can make ids that all fall into one slot. */
-const MULTIPLIERS = Array.from({ length: ID_WORDS }, () => Math.floor(Math.random() * 2 ** 32) | 1);
 
 /**
  * Looks for a base that is listed twice, or that is one of the block's own chunks. Ids are 32 bytes each, one after
@@ -28,10 +27,8 @@ export function repeatedBase(baseIds: Uint8Array, chunkIds: Uint8Array): number 
 
 /** The slot of the base equal to id `at` of `ids`, or the free one where it would be. */
 function findSlot(slots: Int32Array, bases: Uint32Array, ids: Uint32Array, at: number): number {
-  let hash = 0;
-  for (let i = 0; i < ID_WORDS; i++) hash = (hash + Math.imul(ids[at * ID_WORDS + i]!, MULTIPLIERS[i]!)) | 0;
   const mask = slots.length - 1;
-  for (let slot = (hash ^ (hash >>> 16)) & mask; ; slot = (slot + 1) & mask) {
+  for (let slot = idHash(ids, at * ID_WORDS) & mask; ; slot = (slot + 1) & mask) {
     const entry = slots[slot]!;
     if (entry === FREE || equalIds(bases, entry - 1, ids, at)) return slot;
   }

@@ -45,6 +45,17 @@ describe('a chunk table', () => {
     );
   });
 
+  it('takes as many ids with equal words as a footer may hold, without a walk over all of them for each', () => {
+    // Walks over all that came before would take far longer than a test may.
+    const count = 500_000;
+    const words = new Uint32Array(count * 8);
+    for (let i = 0; i < count; i++) words[i * 8 + 7] = i;
+    const table = new ChunkTable(count);
+    const block = { firstChunk: 0, chunkCount: count, depth: 0 };
+    table.addPack(0, words, new Uint32Array(count).fill(1), [block], 0);
+    expect(table.count).toBe(count);
+  });
+
   it('finds ids that stand anywhere in a larger array, and tells what is not yet in a pack', () => {
     const table = new ChunkTable();
     const bytes = new Uint8Array(100);

@@ -1,0 +1,106 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { sha256Hex } from '../../src/hash/sha256.js';
+import { ALL_TARGETS } from './all-targets.js';
+import { writeReport } from './report.js';
+import { Crash, runTarget, type TargetRun } from './run-target.js';
+import { Watchdog } from './watchdog.js';
+
+/** What the whole process may take, all targets in it. */
+const MOST_RSS_BYTES = 256 * 1024 * 1024;
+const USAGE = `npm run test:fuzz -- [--seed S] [--target T] [--only I] [--inputs N] [--share P] [--report] [--keep]
+
+  --seed S     another seed than 1: the same seed makes the same inputs
+  --target T   this target only
+  --only I     this input only, whatever came before it
+  --inputs N   so many inputs of each target, not as many as it says itself
+  --share P    so many percent of the inputs
+  --report     writes the figures to docs/reliability.md
+  --keep       keeps the input of a crash in fixtures/fuzz, where npm test runs it for ever`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    target: { type: 'string' },
+    only: { type: 'string' },
+    inputs: { type: 'string' },
+    share: { type: 'string', default: '100' },
+    report: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const seed = number('seed', values.seed);
+const targets = ALL_TARGETS.filter(({ name }) => values.target === undefined || name === values.target);
+process.exitCode = values.help || targets.length === 0 ? usage() : await fuzz();
+
+async function fuzz(): Promise<number> {
+  const watchdog = new Watchdog(targets.map(({ name }) => name));
+  const runs: TargetRun[] = [];
+  let crashes = 0;
+  process.stdout.write(`seed ${seed}\n`);
+  for (const [at, target] of targets.entries()) {
+    const all = values.inputs === undefined ? target.inputs : number('inputs', values.inputs);
+    const only = values.only === undefined ? undefined : number('only', values.only);
+    const count = only === undefined ? Math.ceil((all * number('share', values.share)) / 100) : 1;
+    try {
+      const run = await runTarget(target, {
+        seed,
+        count,
+        ...(only !== undefined && { first: only }),
+        onInput: (index) => watchdog.at(at, index),
+      });
+      runs.push(run);
+      process.stdout.write(`${line(run)}\n`);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      crashes++;
+      tell(error);
+    } finally {
+      await target.close?.();
+    }
+  }
+  await watchdog.close();
+  const inputs = runs.reduce((sum, run) => sum + run.inputs, 0);
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+  process.stdout.write(
+    `${inputs} inputs, ${targets.length} targets, ${crashes} crashes, peak RSS ${Math.round(peakRssBytes / 2 ** 20)} MiB\n`,
+  );
+  const isTooLarge = peakRssBytes > MOST_RSS_BYTES;
+  if (isTooLarge) process.stdout.write(`more than ${MOST_RSS_BYTES / 2 ** 20} MiB\n`);
+  if (values.report && crashes === 0) writeReport({ seed, runs, peakRssBytes });
+  return crashes > 0 || isTooLarge ? 1 : 0;
+}
+
+function line({ name, inputs, accepted, refused, slowestCpuMs }: TargetRun): string {
+  const counts = `${String(inputs).padStart(8)} inputs ${String(accepted).padStart(8)} accepted ${String(refused).padStart(8)} refused`;
+  const rssMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
+  return `${name.padEnd(16)} ${counts}   slowest ${slowestCpuMs.toFixed(1)} ms CPU   ${rssMiB} MiB`;
+}
+
+function tell(crash: Crash): void {
+  const { target, index, bytes } = crash;
+  const stack = crash.cause instanceof Error ? crash.cause.stack : String(crash.cause);
+  process.stdout.write(`crash: ${crash.message}\n${stack}\n`);
+  process.stdout.write(`again: npm run test:fuzz -- --seed ${seed} --target ${target} --only ${index}\n`);
+  if (!values.keep) return;
+  const directory = join('fixtures', 'fuzz', target);
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `${sha256Hex(bytes).slice(0, 16)}.bin`);
+  writeFileSync(path, bytes);
+  process.stdout.write(`kept: ${path}\n`);
+}
+
+function number(name: string, text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new Error(`--${name} wants a whole number`);
+}
+
+function usage(): number {
+  process.stdout.write(
+    `${USAGE}\n\ntargets:\n${ALL_TARGETS.map(({ name, runs }) => `  ${name.padEnd(16)} ${runs}`).join('\n')}\n`,
+  );
+  return values.help ? 0 : 2;
+}
