@@ -19,6 +19,12 @@ export type EncoderSpec =
       readonly blockBytes: number;
       /** A sum of {@link PIGZ_FLAGS}. */
       readonly flags: number;
+    }
+  | {
+      readonly family: 'chromium';
+      readonly level: number;
+      readonly hash: ChromiumHash;
+      readonly memLevel: number;
     };
 
 /** Thrown for a number that a later version may have given a meaning. */
@@ -46,11 +52,16 @@ export const KLAUSPOST_VARIANTS = [
 
 export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
 
+/** The hashes that Chromium's zlib has had, by number from 1 on. `crc16` is `crc` with 16 bits instead of 15 at memLevel 9. */
+export const CHROMIUM_HASHES = ['crc', 'product', 'crc16'] as const;
+
+export type ChromiumHash = (typeof CHROMIUM_HASHES)[number];
+
 export const PIGZ_FLAGS = { independent: 1, single: 2, syncMarkers: 4 } as const;
 
-const FAMILIES = { go: 1, klauspost: 2, pgzip: 3, zlib: 4, gnu: 5, pigz: 6 } as const;
+const FAMILIES = { go: 1, klauspost: 2, pgzip: 3, zlib: 4, gnu: 5, pigz: 6, chromium: 7 } as const;
 /** Bytes of a spec by the number of its family. */
-const SPEC_BYTES: readonly number[] = [0, 2, 3, 7, 3, 2, 7];
+const SPEC_BYTES: readonly number[] = [0, 2, 3, 7, 3, 2, 7, 4];
 /** Go's Huffman codes without matches, which has no level of its own. */
 const GO_HUFFMAN_LEVEL = 10;
 
@@ -70,6 +81,8 @@ export function encoderName(spec: EncoderSpec): string {
       return `gnu-${level}`;
     case 'pigz':
       return `pigz-${level}-${spec.blockBytes / 1024}${pigzSuffix(spec.flags)}`;
+    case 'chromium':
+      return `chromium-${spec.hash}-${level}${spec.memLevel === 8 ? '' : `-mem${spec.memLevel}`}`;
   }
 }
 
@@ -99,6 +112,10 @@ export function encodeEncoderSpec(spec: EncoderSpec): Uint8Array {
     case 'pigz':
       out[2] = spec.flags;
       out.writeUInt32LE(spec.blockBytes, 3);
+      break;
+    case 'chromium':
+      out[2] = CHROMIUM_HASHES.indexOf(spec.hash) + 1;
+      out[3] = spec.memLevel;
   }
   return out;
 }
@@ -134,7 +151,15 @@ function readSpec(view: Buffer): EncoderSpec {
       return { family: 'zlib', level, memLevel: view[2]! };
     case FAMILIES.gnu:
       return { family: 'gnu', level };
+    case FAMILIES.chromium:
+      return { family: 'chromium', level, hash: readHash(view[2]!), memLevel: view[3]! };
     default:
       return { family: 'pigz', level, flags: view[2]!, blockBytes: view.readUInt32LE(3) };
   }
+}
+
+function readHash(number: number): ChromiumHash {
+  const hash = CHROMIUM_HASHES[number - 1];
+  if (hash === undefined) throw new UnknownEncoderError(`the encoder variant ${number} is not known`);
+  return hash;
 }

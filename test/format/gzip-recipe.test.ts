@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/core/limits.js';
-import { decodeEncoderSpec, type EncoderSpec, encodeEncoderSpec } from '../../src/format/encoder-spec.js';
+import {
+  CHROMIUM_HASHES,
+  decodeEncoderSpec,
+  type EncoderSpec,
+  encodeEncoderSpec,
+} from '../../src/format/encoder-spec.js';
 import type { GzipRecipe } from '../../src/format/gzip-recipe.js';
 import { decodeRecipe, encodeRecipe } from '../../src/format/recipe.js';
 import { SEED } from '../oci/only-dbup-errors.js';
@@ -41,6 +46,12 @@ const specs: fc.Arbitrary<EncoderSpec> = fc.oneof(
     level: fc.nat(9),
     flags: fc.nat(7),
     blockBytes: fc.nat(2 ** 32 - 1),
+  }),
+  fc.record({
+    family: fc.constant('chromium' as const),
+    level: fc.nat(9),
+    hash: fc.constantFrom(...CHROMIUM_HASHES),
+    memLevel: fc.constantFrom(8, 9),
   }),
 );
 

@@ -41,7 +41,10 @@ const byGo = (plain: Uint8Array): CompressedLayer => ({
   plain,
   compressed: gzipBy({ family: 'go', level: 6 }, plain),
 });
-const byNode = (plain: Uint8Array): CompressedLayer => ({ plain, compressed: gzipSync(plain) });
+const byNode = (plain: Uint8Array): CompressedLayer => ({
+  plain,
+  compressed: gzipSync(plain, { memLevel: 3 }),
+});
 
 async function writeLayout(directory: string, files: Files): Promise<string> {
   for (const [name, bytes] of files) {

@@ -16,7 +16,7 @@ const SYNC_MARKER = Uint8Array.of(0, 0, 0xff, 0xff);
 const MARKERS = 3;
 /** What Go's zero time is in a header, and so the mark of klauspost's gzip and pgzip. */
 const ZERO_TIME = 0x886e0900;
-const OS = { fat: 0, unix: 3, unknown: 255 } as const;
+const OS = { fat: 0, unix: 3, chromium: 19, unknown: 255 } as const;
 const LEVELS = [6, 5, 4, 3, 7, 8, 2, 1, 9];
 const GO_STORED_AND_HUFFMAN = [0, 10];
 
@@ -67,10 +67,14 @@ function xflOf(level: number): number {
 function familyOrder(header: Uint8Array): readonly Family[] {
   const mtime = Buffer.from(header).readUInt32LE(4);
   const os = header[9]!;
-  if (mtime === ZERO_TIME) return ['pgzip', 'klauspost', 'go', 'zlib', 'gnu', 'pigz'];
-  if (os === OS.unix) return ['gnu', 'pigz', 'zlib', 'go', 'klauspost', 'pgzip'];
-  if (os === OS.unknown && mtime === 0) return ['go', 'klauspost', 'pgzip', 'zlib', 'gnu', 'pigz'];
-  return ['zlib', 'go', 'gnu', 'pigz', 'klauspost', 'pgzip'];
+  if (mtime === ZERO_TIME) return ['pgzip', 'klauspost', 'go', 'zlib', 'chromium', 'gnu', 'pigz'];
+  if (os === OS.chromium) return ['chromium', 'zlib', 'go', 'gnu', 'pigz', 'klauspost', 'pgzip'];
+  if (os === OS.unix) return ['gnu', 'pigz', 'zlib', 'chromium', 'go', 'klauspost', 'pgzip'];
+  if (os === OS.unknown && mtime === 0) {
+    // npm packs with Node's zlib and level 9.
+    return ['go', 'chromium', 'klauspost', 'pgzip', 'zlib', 'gnu', 'pigz'];
+  }
+  return ['zlib', 'chromium', 'go', 'gnu', 'pigz', 'klauspost', 'pgzip'];
 }
 
 function* specsOf(
@@ -92,11 +96,19 @@ function* specsOf(
     if (level === 0 || level === 10) continue;
     if (family === 'zlib') for (const memLevel of [8, 9]) yield { family, level, memLevel };
     if (family === 'gnu') yield { family, level };
+    if (family === 'chromium') yield* chromiumSpecs(level);
     if (family !== 'pigz') continue;
     for (const blockBytes of PIGZ_BLOCK_BYTES) {
       for (const flags of PIGZ_VARIANTS) yield { family, level, flags, blockBytes };
     }
   }
+}
+
+/** The latest hash first. With memLevel 8, crc16 makes what crc does. */
+function* chromiumSpecs(level: number): Generator<EncoderSpec> {
+  const family = 'chromium';
+  for (const hash of ['product', 'crc'] as const) yield { family, level, hash, memLevel: 8 };
+  for (const hash of ['product', 'crc16', 'crc'] as const) yield { family, level, hash, memLevel: 9 };
 }
 
 /** The default level is 5, or 6 in Go. */

@@ -4,7 +4,12 @@ import { createGoEncoder, type GoLevel } from './go/go-encoder.js';
 import { createKlauspostEncoder, type KlauspostLevel } from './klauspost/klauspost-encoder.js';
 import { createPgzipEncoder } from './pgzip/pgzip-encoder.js';
 import { createPigzEncoder } from './pigz/pigz-encoder.js';
-import { createGnuGzipEncoder, createZlibEncoder, type ZlibLevel } from './zlib/zlib-encoder.js';
+import {
+  createChromiumEncoder,
+  createGnuGzipEncoder,
+  createZlibEncoder,
+  type ZlibLevel,
+} from './zlib/zlib-encoder.js';
 
 const ALL_PIGZ_FLAGS = PIGZ_FLAGS.independent | PIGZ_FLAGS.single | PIGZ_FLAGS.syncMarkers;
 
@@ -32,6 +37,10 @@ export function createEncoder(spec: EncoderSpec): DeflateEncoder {
       return createGnuGzipEncoder({ level: level as ZlibLevel });
     case 'pigz':
       return createPigz(spec);
+    case 'chromium': {
+      const { hash, memLevel } = spec;
+      return createChromiumEncoder({ level: level as ZlibLevel, memLevel: memLevel as 8 | 9, hash });
+    }
   }
 }
 

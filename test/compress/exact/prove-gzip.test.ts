@@ -51,6 +51,9 @@ async function expectExact(bytes: Uint8Array): Promise<GzipProof & { exact: true
 }
 
 const unixHeader = (xfl: number) => Uint8Array.of(0x1f, 0x8b, 8, 8, 1, 2, 3, 4, xfl, 3, 97, 46, 116, 0);
+/** What no encoder of ours makes. */
+const UNKNOWN = { memLevel: 3 };
+const NPM_HEADER = Uint8Array.of(...GO_HEADER.subarray(0, 8), 2, 255);
 const ENCODERS: [EncoderSpec, Uint8Array][] = [
   [GO_6, GO_HEADER],
   [{ family: 'go', level: 1 }, Uint8Array.of(...GO_HEADER.subarray(0, 8), 4, 255)],
@@ -64,6 +67,8 @@ const ENCODERS: [EncoderSpec, Uint8Array][] = [
   [{ family: 'gnu', level: 6 }, unixHeader(0)],
   [{ family: 'pigz', level: 9, flags: 0, blockBytes: 2 ** 17 }, unixHeader(2)],
   [{ family: 'pigz', level: 6, flags: 2, blockBytes: 2 ** 17 }, unixHeader(0)],
+  [{ family: 'chromium', level: 9, hash: 'product', memLevel: 8 }, NPM_HEADER],
+  [{ family: 'chromium', level: 6, hash: 'crc', memLevel: 8 }, GO_HEADER],
 ];
 
 describe('a gzip file', () => {
@@ -99,7 +104,7 @@ describe('a gzip file', () => {
   });
 
   it('of an encoder nobody knows is left as it is', async () => {
-    expect(await prove(gzipSync(makeInput('text', 5, 200_000)))).toEqual({
+    expect(await prove(gzipSync(makeInput('text', 5, 200_000), UNKNOWN))).toEqual({
       exact: false,
       reason: 'unknown-encoder',
     });

@@ -1,3 +1,4 @@
+import type { ChromiumHash } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder, type EncoderKernel } from '../kernel-encoder.js';
 import { ZLIB_DEFLATE_WASM_BASE64 } from './kernels/zlib-deflate-wasm.generated.js';
@@ -51,7 +52,7 @@ export const ZLIB_FLUSH_KINDS = { sync: 0, pigz: 1, pigzIndependent: 2 } as cons
 
 /** The kernel behind zlib, GNU gzip and pigz. */
 export interface ZlibKernel extends EncoderKernel {
-  configure(level: number, memLevel: number, isGnu: boolean): void;
+  configure(level: number, memLevel: number, isGnu: boolean, hashKind: number): void;
   flushAs(kind: number): number;
   stateOffset(): number;
   stateHistory(): number;
@@ -63,12 +64,15 @@ const STATE_BYTES = 32;
 let compiledModule: WebAssembly.Module | undefined;
 
 /** A kernel that is ready for a stream, with 2 MiB of memory of its own. */
-export function createZlibKernel({ level, memLevel }: ZlibParameters, isGnu = false): ZlibKernel {
+export function createZlibKernel(
+  { level, memLevel }: ZlibParameters,
+  { isGnu = false, hashKind = 0 } = {},
+): ZlibKernel {
   if (!Number.isInteger(level) || level < 1 || level > 9) throw new RangeError(`there is no level ${level}`);
   if (memLevel !== 8 && memLevel !== 9) throw new RangeError(`memLevel ${memLevel} is not known`);
   compiledModule ??= new WebAssembly.Module(Buffer.from(ZLIB_DEFLATE_WASM_BASE64, 'base64'));
   const kernel = new WebAssembly.Instance(compiledModule, { env: {} }).exports as unknown as ZlibKernel;
-  kernel.configure(level, memLevel, isGnu);
+  kernel.configure(level, memLevel, isGnu, hashKind);
   kernel.reset(0);
   return kernel;
 }
@@ -89,14 +93,33 @@ export function createZlibEncoder(parameters: ZlibParameters): ZlibEncoder {
  * @throws RangeError when there is no such level; by `flush`, and by `reset` with a dictionary
  */
 export function createGnuGzipEncoder({ level }: { readonly level: ZlibLevel }): ZlibEncoder {
-  const encoder = withStates(createZlibKernel({ level, memLevel: 8 }, true));
+  return withoutFlush(withStates(createZlibKernel({ level, memLevel: 8 }, { isGnu: true })), 'GNU gzip');
+}
+
+/** `crc` has 15 bits whatever the memLevel. */
+const CHROMIUM_HASH_KINDS = { crc: 1, product: 2, crc16: 3 } as const;
+
+/**
+ * Chromium's zlib, which Node has: the search is zlib's, but which strings share a chain and thus count against its length is
+ * not. `crc` is what it made on processors with an instruction for CRC-32C (x86-64 with SSE 4.2, arm64), `crc16` the
+ * same for a while with 16 bits at memLevel 9, `product` what it makes everywhere since. It has no `flush`.
+ *
+ * @throws RangeError when there is no such level or memLevel; by `flush`, and by `reset` with a dictionary
+ */
+export function createChromiumEncoder(parameters: ZlibParameters & { hash: ChromiumHash }): DeflateEncoder {
+  const hashKind = CHROMIUM_HASH_KINDS[parameters.hash];
+  return withoutFlush(createKernelEncoder(createZlibKernel(parameters, { hashKind })), "Chromium's zlib");
+}
+
+/** For originals whose flushes and dictionaries nobody uses. */
+function withoutFlush<Encoder extends DeflateEncoder>(encoder: Encoder, name: string): Encoder {
   return {
     ...encoder,
     flush() {
-      throw new RangeError('GNU gzip does not flush');
+      throw new RangeError(`${name} does not flush`);
     },
-    reset(dictionary) {
-      if (dictionary && dictionary.length > 0) throw new RangeError('GNU gzip takes no dictionary');
+    reset(dictionary?: Uint8Array) {
+      if (dictionary && dictionary.length > 0) throw new RangeError(`${name} takes no dictionary`);
       encoder.reset();
     },
   };

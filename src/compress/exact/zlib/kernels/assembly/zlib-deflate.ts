@@ -12,7 +12,7 @@ import { beginBlocks, endBlock, hasTokens, prepareBlocks } from './lib/block';
 import {
   HALF_WINDOW, INPUT, INPUT_BYTES, MIN_LOOKAHEAD, MIN_MATCH, OUTPUT, WINDOW, WINDOW_BYTES,
 } from './lib/layout';
-import { clearWindow, insertFour, insertLateFour, insertString } from './lib/match';
+import { ZLIB_HASH, clearWindow, insertFour, insertLateFour, insertString } from './lib/match';
 import {
   STATE, addLookahead, beginTokens, configureTokens, endStates, lookahead, makeTokens, position, resumeTokens,
   slideIfDue, stateMakesSense,
@@ -30,6 +30,7 @@ let uninsertedFours: u32 = 0;
 /** The window was found to need bytes and is not full yet. */
 let filling: bool = false;
 let flushed: bool = false;
+let notesStates: bool = true;
 let inputAt: usize = INPUT;
 let inputEnd: usize = INPUT;
 
@@ -47,11 +48,15 @@ export function outputOffset(): usize {
   return OUTPUT;
 }
 
-/** Says what to imitate; `reset` must follow. `memLevel` is 8 or 9; GNU gzip has none of its own and wants 8. */
-export function configure(level: u32, memLevel: u32, gnu: bool): void {
+/**
+ * Says what to imitate; `reset` must follow. `memLevel` is 8 or 9; GNU gzip has none of its own and wants 8. Chromium's
+ * zlib has another hash, and no flushes, dictionaries and states here.
+ */
+export function configure(level: u32, memLevel: u32, gnu: bool, hashKind: u32): void {
   // GNU gzip's blocks are as long as with memLevel 9, its hash is that of 8.
   blockTokens = (gnu || memLevel == 9 ? 0x8000 : 0x4000) - 1;
-  configureTokens(level, memLevel == 9 && !gnu, gnu);
+  configureTokens(level, memLevel == 9 && !gnu, gnu, hashKind);
+  notesStates = hashKind == ZLIB_HASH;
 }
 
 /** Begins a stream whose dictionary is the first bytes of the input buffer. */
@@ -61,7 +66,7 @@ export function reset(dictionaryBytes: u32): void {
   beginTokens(used);
   beginBlocks(used, blockTokens);
   beginStream(0, 0, 0);
-  if (dictionaryBytes) endStates();
+  if (dictionaryBytes || !notesStates) endStates();
 }
 
 /** Puts what comes before the stream's next byte, `count` bytes of the input, into the window before index `end`. */

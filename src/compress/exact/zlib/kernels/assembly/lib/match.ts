@@ -8,21 +8,42 @@ import {
   WINDOW_BYTES,
 } from './layout';
 
+/**
+ * Which strings share a chain: those of three bytes that zlib's own hash does not tell apart, or what Chromium's zlib
+ * takes for it, CRC-32C (an instruction of many processors) or a product, of the four bytes from the string's first on.
+ */
+export const ZLIB_HASH: u32 = 0;
+/** With 15 bits whatever the memLevel. */
+export const CRC_HASH: u32 = 1;
+export const PRODUCT_HASH: u32 = 2;
+/** CRC-32C's polynomial (RFC 3720, section 12.1), bits reversed, and what it makes of each byte at each place. */
+const CRC_POLYNOMIAL: u32 = 0x82f63b78;
+const CRC_OF_BYTE: usize = memory.data(4 * 4 * 256, 16);
+const PRODUCT_FACTOR: u32 = 66521;
+
 /** What a level and a kind of encoder mean for the search; zlib's names, see its deflate.c. */
 let goodLength: u32 = 0;
 let niceLength: u32 = 0;
 let maxChain: u32 = 0;
 let wideHash: bool = false;
+let hashKind: u32 = ZLIB_HASH;
+/** The bytes of a string that CRC-32C sees: three, or four below level 6. */
+let crcMask: u32 = 0;
 let boundByLookahead: bool = false;
 
 /** Where the match that longestMatch found last begins. */
 export let matchStart: i32 = 0;
 
-export function configureSearch(good: u32, nice: u32, chain: u32, wide: bool, bounded: bool): void {
+export function configureHash(kind: u32, wide: bool, shortStrings: bool): void {
+  hashKind = kind;
+  wideHash = wide && kind != CRC_HASH;
+  crcMask = shortStrings ? 0xffffff : 0xffffffff;
+}
+
+export function configureSearch(good: u32, nice: u32, chain: u32, bounded: bool): void {
   goodLength = good;
   niceLength = nice;
   maxChain = chain;
-  wideHash = wide;
   boundByLookahead = bounded;
 }
 
@@ -37,11 +58,36 @@ export function setMatchStart(index: i32): void {
   matchStart = index;
 }
 
+function fillCrcTable(): void {
+  for (let byte: u32 = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let step: u32 = 0; step < 32; step++) {
+      crc = (crc >> 1) ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
+      // The first of four bytes goes through all steps, the last through the first eight of them.
+      if ((step & 7) == 7) store<u32>(CRC_OF_BYTE + (((3 - (step >> 3)) << 10) | (byte << 2)), crc);
+    }
+  }
+}
+fillCrcTable();
+
+function otherHash(bytes: u32): u32 {
+  const mask: u32 = wideHash ? 0xffff : 0x7fff;
+  if (hashKind == PRODUCT_HASH) return ((bytes * PRODUCT_FACTOR + PRODUCT_FACTOR) >> 16) & mask;
+  const seen = bytes & crcMask;
+  const crc =
+    load<u32>(CRC_OF_BYTE + ((seen & 0xff) << 2)) ^
+    load<u32>(CRC_OF_BYTE + (((seen >> 8) & 0xff) << 2), 1 << 10) ^
+    load<u32>(CRC_OF_BYTE + (((seen >> 16) & 0xff) << 2), 2 << 10) ^
+    load<u32>(CRC_OF_BYTE + ((seen >> 24) << 2), 3 << 10);
+  return crc & mask;
+}
+
 /** Any function that tells the same strings apart makes the same chains; this is zlib's, which does not tell all. */
 // @ts-ignore: decorator
 @inline
 function hashAt(index: u32): u32 {
   const bytes = load<u32>(WINDOW + index);
+  if (hashKind != ZLIB_HASH) return otherHash(bytes);
   return wideHash
     ? ((bytes << 12) ^ ((bytes >> 2) & 0x3fc0) ^ ((bytes >> 16) & 0xff)) & 0xffff
     : ((bytes << 10) ^ ((bytes >> 3) & 0x1fe0) ^ ((bytes >> 16) & 0xff)) & 0x7fff;

@@ -4,7 +4,7 @@ import {
   HALF_WINDOW, MAX_DISTANCE, MAX_MATCH, MIN_LOOKAHEAD, MIN_MATCH, SLIDE_AT, WINDOW, WINDOW_BYTES,
 } from './layout';
 import {
-  configureSearch, insertFour, insertString, longestMatch, longestMatchAhead, matchStart, reaches, setMatchStart,
+  configureHash, configureSearch, insertFour, insertString, longestMatch, longestMatchAhead, matchStart, reaches, setMatchStart,
   slideWindow,
 } from './match';
 import { partialBits, partialByte, writtenBytes } from './bits';
@@ -50,14 +50,15 @@ export const STATE: usize = memory.data(32, 16);
 let hasStates: bool = false;
 let kindOfState: u32 = 0;
 
-export function configureTokens(level: u32, wideHash: bool, gnuGzip: bool): void {
+export function configureTokens(level: u32, wideHash: bool, gnuGzip: bool, hashKind: u32): void {
   const row = LEVELS + ((level - 1) << 3);
   lazy = level >= LAZY_LEVEL;
   kindOfState = 1 | (level << 8) | ((gnuGzip ? 0 : wideHash ? 9 : 8) << 16);
   gnu = gnuGzip;
   guesses = gnuGzip && level > 2;
   maxLazy = load<u16>(row, 2);
-  configureSearch(load<u16>(row), load<u16>(row, 4), load<u16>(row, 6), wideHash, !gnuGzip);
+  configureSearch(load<u16>(row), load<u16>(row, 4), load<u16>(row, 6), !gnuGzip);
+  configureHash(hashKind, wideHash, level >= 6);
 }
 
 /** Begins a stream at a window index. */
