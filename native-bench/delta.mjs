@@ -29,7 +29,7 @@ const load = (path) => import(new URL(`../dist/compress/${path}`, import.meta.ur
 const { DeltaEncoder } = await load('delta/delta-encoder.js');
 const { DeltaDecoder } = await load('delta/delta-decoder.js');
 const { NumberReader } = await load('delta/delta-format.js');
-const { ZstdDecompressor } = await load('zstd.js');
+const { ZstdCompressor, ZstdDecompressor } = await load('zstd.js');
 
 /** The six streams of a payload of form 1. */
 function streamsOf(payload) {
@@ -77,7 +77,7 @@ function cpuSeconds(work) {
 }
 
 function runDbup(older, newer, twin) {
-  const encoder = new DeltaEncoder(Number(options.level));
+  const encoder = new DeltaEncoder(Number(options.level), new ZstdCompressor(Number(options.level)));
   const decoder = new DeltaDecoder();
   const rebuilt = new Uint8Array(new SharedArrayBuffer(BLOCK_BYTES));
   const sum = { storedBytes: 0, encodeSeconds: 0, decodeSeconds: 0, useless: 0 };

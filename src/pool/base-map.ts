@@ -16,7 +16,7 @@ const MAX_CHUNKS = 400_000;
 /** List nodes and recipes kept as bases for those of the image being saved. */
 const MAX_NODES = 2_000;
 /** Little: the cache of a save is small. */
-const READ_AHEAD = { bytes: 2 * 1024 * 1024, blocks: 2 };
+const READ_AHEAD = { bytes: 2 * 1024 * 1024, blockBytes: 4 * 1024 * 1024 };
 
 /** Where a file lies in the map; positions count the bytes of all streams one after the other. */
 export interface MappedFile {

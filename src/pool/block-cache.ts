@@ -13,6 +13,8 @@ const DEFAULT_BUDGET_BYTES = 48 * 1024 * 1024;
 const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Delta blocks decoded together, at most: each holds the blocks of its bases. */
 const MAX_DELTAS_AT_ONCE = 4;
+/** Of larger ones, which hold more, one at a time. */
+const USUAL_DELTA_BYTES = 2 * 1024 * 1024;
 
 interface CachedBlock {
   region: SharedRegion;
@@ -30,6 +32,8 @@ export interface ChunkLease {
   id: Uint8Array;
   /** Names the block: leases of one block cost its memory once. */
   blockKey: string;
+  /** Memory of the block. */
+  blockBytes: number;
   release(): void;
 }
 
@@ -44,6 +48,7 @@ export class BlockCache {
   readonly #chunks: ChunkCatalog;
   readonly #decoder: BlockDecoder;
   readonly #deltas: TurnQueue;
+  readonly #largeDeltas = new TurnQueue(1);
   readonly #budgetBytes: number;
   readonly #arena: SharedArena;
   readonly #regions: RegionPool;
@@ -92,6 +97,7 @@ export class BlockCache {
       ready: block.decoded,
       id,
       blockKey,
+      blockBytes: block.region.bytes.length,
       release: () => this.#unpin(block),
     };
   }
@@ -151,7 +157,8 @@ export class BlockCache {
     this.#cachedBytes += region.bytes.length;
     const decode = (): Promise<void> => this.#decoder.decode(address, region, false).then(() => {});
     if (baseCount > 0) {
-      const { done: decoded, hurry } = this.#deltas.add(decode);
+      const turns = plainBytes > USUAL_DELTA_BYTES ? this.#largeDeltas : this.#deltas;
+      const { done: decoded, hurry } = turns.add(decode);
       return { region, decoded, pins: 0, hurry };
     }
     const decoded = decode();

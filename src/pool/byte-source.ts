@@ -7,9 +7,10 @@ import { streamChunks } from './stream-chunks.js';
 /** Decoded ahead of the reader, for each stream. */
 export interface ReadAhead {
   bytes: number;
-  blocks: number;
+  /** Of all blocks that these bytes lie in. */
+  blockBytes: number;
 }
-const USUAL_AHEAD: ReadAhead = { bytes: 6 * 1024 * 1024, blocks: 12 };
+const USUAL_AHEAD: ReadAhead = { bytes: 6 * 1024 * 1024, blockBytes: 24 * 1024 * 1024 };
 const AHEAD_CHUNKS = 256;
 
 /**
@@ -35,6 +36,7 @@ export class StreamSource implements ByteSource {
   readonly #ahead: ChunkLease[] = [];
   readonly #aheadBlocks = new Map<string, number>();
   #aheadBytes = 0;
+  #aheadBlockBytes = 0;
   #listEnded = false;
   #held: ChunkLease | null = null;
 
@@ -57,8 +59,11 @@ export class StreamSource implements ByteSource {
     this.#held = lease;
     this.#aheadBytes -= lease.bytes.length;
     const leases = this.#aheadBlocks.get(lease.blockKey)!;
-    if (leases === 1) this.#aheadBlocks.delete(lease.blockKey);
-    else this.#aheadBlocks.set(lease.blockKey, leases - 1);
+    if (leases > 1) this.#aheadBlocks.set(lease.blockKey, leases - 1);
+    else {
+      this.#aheadBlocks.delete(lease.blockKey);
+      this.#aheadBlockBytes -= lease.blockBytes;
+    }
     await lease.ready;
     if (this.#verifyChunks) checkChunk(lease.id, lease.bytes);
     this.current = lease.bytes;
@@ -82,7 +87,7 @@ export class StreamSource implements ByteSource {
       !this.#listEnded &&
       (this.#ahead.length === 0 ||
         (this.#aheadBytes < this.#readAheadLimit.bytes &&
-          this.#aheadBlocks.size < this.#readAheadLimit.blocks &&
+          this.#aheadBlockBytes < this.#readAheadLimit.blockBytes &&
           this.#ahead.length < AHEAD_CHUNKS))
     ) {
       const next = await this.#chunks.next();
@@ -94,7 +99,9 @@ export class StreamSource implements ByteSource {
       this.#ahead.push(lease);
       if (lease.bytes.length !== next.value.sizeBytes) throw wrongLength(next.value.id);
       this.#aheadBytes += lease.bytes.length;
-      this.#aheadBlocks.set(lease.blockKey, (this.#aheadBlocks.get(lease.blockKey) ?? 0) + 1);
+      const leases = this.#aheadBlocks.get(lease.blockKey) ?? 0;
+      if (leases === 0) this.#aheadBlockBytes += lease.blockBytes;
+      this.#aheadBlocks.set(lease.blockKey, leases + 1);
     }
   }
 }

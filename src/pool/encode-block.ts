@@ -23,7 +23,6 @@ const compressors = new Map<number, ZstdCompressor>();
 const encoders = new Map<number, DeltaEncoder>();
 let decoder: DeltaDecoder | undefined;
 let filter: X86Filter | undefined;
-let check = new Uint8Array(0);
 
 /** Compresses a block in place. */
 export function compressBlock(job: Omit<CompressJob, 'type'>): CompressAnswer {
@@ -53,7 +52,7 @@ function tryDelta(
   plain: Uint8Array,
   { level, bases }: DeltaJob,
 ): { payload: Uint8Array; usedPieces: number[] } | null {
-  const encoder = encoders.get(level) ?? new DeltaEncoder(level);
+  const encoder = encoders.get(level) ?? new DeltaEncoder(level, compressorOf(level));
   encoders.set(level, encoder);
   encoder.fill(bases.map(viewOf), plain);
   const pieceBytes = Uint32Array.from(bases, ({ sizeBytes }) => sizeBytes);
@@ -74,14 +73,11 @@ function isRight(
     if (!id.equals(base.id)) return false;
   }
   decoder ??= new DeltaDecoder();
-  if (check.length < plain.length) check = new Uint8Array(plain.length);
-  const rebuilt = check.subarray(0, plain.length);
   try {
-    decoder.decodeInto(rebuilt, payload, used.map(viewOf));
+    return decoder.gives(plain, payload, used.map(viewOf));
   } catch {
     return false;
   }
-  return Buffer.compare(rebuilt, plain) === 0;
 }
 
 function viewOf({ buffer, offsetBytes, sizeBytes }: BasePiece): Uint8Array {
@@ -95,12 +91,16 @@ interface Coded {
 
 /** A block on its own; what is stored is `plain` or valid until the next call. */
 function compress(plain: Uint8Array, level: number): Coded {
-  const compressor = compressors.get(level) ?? new ZstdCompressor(level);
-  compressors.set(level, compressor);
   const filtered = level < LEAST_FILTER_LEVEL ? null : filterCode(plain);
-  const frame = compressor.compress(filtered ?? plain);
+  const frame = compressorOf(level).compress(filtered ?? plain);
   if (frame.length > plain.length * WORTHWHILE_RATIO) return { stored: plain, codec: BLOCK_CODEC.raw };
   return { stored: frame, codec: filtered ? BLOCK_CODEC.zstdX86 : BLOCK_CODEC.zstd };
+}
+
+function compressorOf(level: number): ZstdCompressor {
+  const compressor = compressors.get(level) ?? new ZstdCompressor(level);
+  compressors.set(level, compressor);
+  return compressor;
 }
 
 function filterCode(plain: Uint8Array): Uint8Array | null {

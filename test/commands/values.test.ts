@@ -20,6 +20,6 @@ describe('a zstd level', () => {
   });
 
   it('makes larger blocks from 16 on', () => {
-    expect([1, 15, 16, MAX_LEVEL].map(blockTargetBytes)).toEqual([2, 2, 8, 8].map((mib) => mib * 2 ** 20));
+    expect([1, 15, 16, MAX_LEVEL].map(blockTargetBytes)).toEqual([2, 2, 4, 4].map((mib) => mib * 2 ** 20));
   });
 });

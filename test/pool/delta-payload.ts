@@ -1,4 +1,5 @@
 import { DeltaEncoder } from '../../src/compress/delta/delta-encoder.js';
+import { ZstdCompressor } from '../../src/compress/zstd.js';
 
 /**
  * Codes the bytes of a block as a delta. @returns what is stored, and which of the bases that takes
@@ -9,7 +10,7 @@ export function encodeDelta(
   bases: readonly Uint8Array[],
   level = 3,
 ): { stored: Uint8Array; bases: Uint8Array[]; numbers: number[] } {
-  const encoder = new DeltaEncoder(level);
+  const encoder = new DeltaEncoder(level, new ZstdCompressor(level));
   const whole = Buffer.concat(bases);
   const buffers = encoder.buffers(whole.length, plain.length);
   buffers.base.set(whole);

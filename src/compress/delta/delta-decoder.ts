@@ -48,18 +48,29 @@ export class DeltaDecoder {
    * @throws Error that says what is wrong with the payload
    */
   decodeInto(plain: Uint8Array, payload: Uint8Array, base: readonly Uint8Array[]): void {
-    if (payload[0] === DELTA_FORMS.tolerantCopy) this.#copyTolerantly(plain, payload, base);
-    else if (payload[0] === DELTA_FORMS.dictionary) this.#useDictionary(plain, payload, base);
-    else throw new Error('the delta block is of no known form');
+    if (payload[0] !== DELTA_FORMS.tolerantCopy) this.#useDictionary(plain, payload, base);
+    else this.#memory.copyOut(plain, this.#copyTolerantly(plain.length, payload, base));
   }
 
-  #copyTolerantly(plain: Uint8Array, payload: Uint8Array, base: readonly Uint8Array[]): void {
-    const streams = splitStreams(payload, plain.length);
+  /** True when `payload` decodes to `plain`; bounded like {@link decodeInto}. @throws Error like it */
+  gives(plain: Uint8Array, payload: Uint8Array, base: readonly Uint8Array[]): boolean {
+    if (payload[0] === DELTA_FORMS.tolerantCopy) {
+      const at = this.#copyTolerantly(plain.length, payload, base);
+      return Buffer.compare(this.#memory.view(at, plain.length), plain) === 0;
+    }
+    const rebuilt = new Uint8Array(plain.length);
+    this.#useDictionary(rebuilt, payload, base);
+    return Buffer.compare(rebuilt, plain) === 0;
+  }
+
+  /** @returns where in the kernel's memory the plain bytes are */
+  #copyTolerantly(plainBytes: number, payload: Uint8Array, base: readonly Uint8Array[]): number {
+    const streams = splitStreams(payload, plainBytes);
     const baseBytes = base.reduce((sum, { length }) => sum + length, 0);
     const plainAt = RESERVED_BYTES;
-    const baseAt = plainAt + plain.length + ALIGNMENT_SLACK_BYTES;
+    const baseAt = plainAt + plainBytes + ALIGNMENT_SLACK_BYTES;
     let at = baseAt + baseBytes + ALIGNMENT_SLACK_BYTES;
-    this.#memory.ensure(at + plain.length);
+    this.#memory.ensure(at + plainBytes);
     const places: number[] = [];
     for (const stream of streams) {
       this.#expand(this.#memory.view(at, stream.plainBytes), stream.stored);
@@ -72,9 +83,9 @@ export class DeltaDecoder {
       this.#memory.copyIn(pieceAt, piece);
       pieceAt += piece.length;
     }
-    const answer = this.#memory.kernel.decode(baseAt, baseBytes, plainAt, plain.length, STREAMS_AT);
+    const answer = this.#memory.kernel.decode(baseAt, baseBytes, plainAt, plainBytes, STREAMS_AT);
     if (answer !== 0) throw new Error(`${REASONS[answer]}`);
-    this.#memory.copyOut(plain, plainAt);
+    return plainAt;
   }
 
   #expand(into: Uint8Array, stored: Uint8Array): void {
@@ -85,6 +96,7 @@ export class DeltaDecoder {
   }
 
   #useDictionary(plain: Uint8Array, payload: Uint8Array, base: readonly Uint8Array[]): void {
+    if (payload[0] !== DELTA_FORMS.dictionary) throw new Error('the delta block is of no known form');
     const dictionary = Buffer.concat(base);
     if (hasDictionaryMagic(dictionary)) throw new Error('the base cannot be a raw dictionary');
     if (this.#decompressor.decompressIntoUsing(dictionary, plain, payload.subarray(1)) !== plain.length) {

@@ -51,6 +51,7 @@ const TOO_MANY = 0xffffffff;
 const LEAST_STREAM_LEVEL = 9;
 /** At the usual levels: streams are short, and tables for long ones take 10 MB (0.1 % smaller, measured). */
 const STREAM_TABLE_LOG = 18;
+const SOLID_STREAM_TABLE_LOG = 20;
 /** From this level on, zstd with the base as its dictionary is tried where it may win; it takes most of the time. */
 const DICTIONARY_LEVEL = 9;
 const LEAST_DICTIONARY_LEVEL = 12;
@@ -73,18 +74,22 @@ let compiledModule: WebAssembly.Module | undefined;
 export class DeltaEncoder {
   readonly #memory: KernelMemory<EncodeKernel>;
   readonly #compressor: ZstdCompressor;
-  readonly #dictionaryCompressor: ZstdCompressor | null;
+  readonly #dictionaryLevel: number;
+  readonly #blockCompressor: ZstdCompressor;
   #layout = layoutOf(0, 0);
   #payload = new Uint8Array(0);
 
-  /** @param level zstd's, 1 to 22: how hard to try */
-  constructor(level: number) {
+  /**
+   * @param level zstd's, 1 to 22: how hard to try
+   * @param blockCompressor whose tables a dictionary may use, too
+   */
+  constructor(level: number, blockCompressor: ZstdCompressor) {
     compiledModule ??= new WebAssembly.Module(Buffer.from(DELTA_ENCODE_WASM_BASE64, 'base64'));
     this.#memory = new KernelMemory(compiledModule);
-    const limits = level < DICTIONARY_LEVEL ? { tableLog: STREAM_TABLE_LOG } : undefined;
-    this.#compressor = new ZstdCompressor(Math.max(level, LEAST_STREAM_LEVEL), limits);
-    this.#dictionaryCompressor =
-      level < DICTIONARY_LEVEL ? null : new ZstdCompressor(Math.max(level, LEAST_DICTIONARY_LEVEL));
+    const tableLog = level < DICTIONARY_LEVEL ? STREAM_TABLE_LOG : SOLID_STREAM_TABLE_LOG;
+    this.#compressor = new ZstdCompressor(Math.max(level, LEAST_STREAM_LEVEL), { tableLog });
+    this.#dictionaryLevel = level < DICTIONARY_LEVEL ? 0 : Math.max(level, LEAST_DICTIONARY_LEVEL);
+    this.#blockCompressor = blockCompressor;
   }
 
   /** Views of the encoder's memory for the next {@link encode}, to be filled by the caller; valid until the next call. */
@@ -188,10 +193,10 @@ export class DeltaEncoder {
   #tryDictionary({ payload, usedPieces }: EncodedDelta, pieceBytes: Uint32Array): EncodedDelta {
     const { base, baseBytes, plain: plainAt, plainBytes } = this.#layout;
     const plain = this.#memory.view(plainAt, plainBytes);
-    if (this.#dictionaryCompressor === null || !looksLikeText(plain)) return { payload, usedPieces };
+    if (this.#dictionaryLevel === 0 || !looksLikeText(plain)) return { payload, usedPieces };
     const dictionary = Buffer.concat(pickPieces(this.#memory.view(base, baseBytes), pieceBytes, usedPieces));
     if (hasDictionaryMagic(dictionary)) return { payload, usedPieces };
-    const frame = this.#dictionaryCompressor.compressUsing(dictionary, plain);
+    const frame = this.#blockCompressor.compressUsing(dictionary, plain, this.#dictionaryLevel);
     if (frame.length + 1 >= payload.length) return { payload, usedPieces };
     payload[0] = DELTA_FORMS.dictionary;
     payload.set(frame, 1);

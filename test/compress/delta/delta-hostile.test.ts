@@ -111,11 +111,11 @@ test(`${MUTATIONS} mutated payloads give an error or bytes of the right length`,
   const plain = Uint8Array.from(EDITS.shift!(EDITS.insert!(EDITS.move!(bytes, next), next), next));
   const payloads: Uint8Array[] = [];
   for (const level of [3, 19]) {
-    const encoder = new DeltaEncoder(level);
+    const encoder = new DeltaEncoder(level, new ZstdCompressor(level));
     encoder.fill([bytes], plain);
     payloads.push(Uint8Array.from(encoder.encode(Uint32Array.of(bytes.length), plain.length)!.payload));
   }
-  payloads.push(Uint8Array.of(2, ...new ZstdCompressor(12).compressUsing(bytes, plain)));
+  payloads.push(Uint8Array.of(2, ...new ZstdCompressor(12).compressUsing(bytes, plain, 12)));
   // One whose streams are all stored as they are: mutations then reach the kernel and not zstd alone.
   payloads.push(
     payloadOf([

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { DeltaDecoder } from '../../../src/compress/delta/delta-decoder.js';
 import { DeltaEncoder } from '../../../src/compress/delta/delta-encoder.js';
 import { DELTA_STREAMS, NumberReader, writeNumber } from '../../../src/compress/delta/delta-format.js';
-import { ZstdDecompressor } from '../../../src/compress/zstd.js';
+import { ZstdCompressor, ZstdDecompressor } from '../../../src/compress/zstd.js';
 
 /** Written by the C++ twin: `make vectors` in native-bench/. */
 interface Vector {
@@ -50,7 +50,7 @@ test('the vectors are there', () => {
 
 test.each(names)('%s: the same streams and pieces as the twin', (name) => {
   const { pieces, pieceBytes, plain, usedPieces, streams } = read(name);
-  const encoder = new DeltaEncoder(3);
+  const encoder = new DeltaEncoder(3, new ZstdCompressor(3));
   encoder.fill(pieces, plain);
   const coded = encoder.encode(Uint32Array.from(pieceBytes), plain.length)!;
   expect(coded.usedPieces).toEqual(usedPieces);

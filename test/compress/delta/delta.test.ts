@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { DeltaDecoder } from '../../../src/compress/delta/delta-decoder.js';
 import { DeltaEncoder } from '../../../src/compress/delta/delta-encoder.js';
+import { ZstdCompressor } from '../../../src/compress/zstd.js';
 import { cutInPieces, EDITS, makeCode, makePair, numbersFrom, seededBytes } from './pairs.js';
 
-const encoder = new DeltaEncoder(3);
+const encoder = new DeltaEncoder(3, new ZstdCompressor(3));
 const decoder = new DeltaDecoder();
 
 function encode(pieces: readonly Uint8Array[], plain: Uint8Array, by = encoder) {
@@ -110,7 +111,7 @@ describe('round trips', () => {
     const lines = Array.from({ length: 8000 }, phrase);
     const base = Buffer.from(lines.join(''));
     const plain = Uint8Array.from(Buffer.from(lines.map((line) => (next() % 2 ? line : phrase())).join('')));
-    const high = new DeltaEncoder(12);
+    const high = new DeltaEncoder(12, new ZstdCompressor(12));
     expect(encode([base], plain, high)!.payload[0]).toBe(2);
     expect(encode([base], plain)!.payload[0]).toBe(1);
     expect(roundTrip([base], plain, high)!).toBeLessThan(roundTrip([base], plain)!);
@@ -150,7 +151,9 @@ describe('the encoder', () => {
   test('is a function of its input: neither earlier calls nor the instance show', () => {
     const { base, plain } = makePair(6);
     const { base: otherBase, plain: otherPlain } = makePair(8);
-    const expected = Uint8Array.from(encode([base], plain, new DeltaEncoder(3))!.payload);
+    const expected = Uint8Array.from(
+      encode([base], plain, new DeltaEncoder(3, new ZstdCompressor(3)))!.payload,
+    );
     encode([otherBase], otherPlain);
     expect(encode([base], plain)!.payload).toEqual(expected);
   });
