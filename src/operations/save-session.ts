@@ -24,7 +24,7 @@ export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most (docs/decisions/0006). */
 export const MAX_DELTA_DEPTH = 4;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
-const CACHE_BYTES = 16 * 1024 * 1024;
+const CACHE_BYTES = 12 * 1024 * 1024;
 
 /** What one image's save came to. */
 export interface SavedImage {

@@ -3,9 +3,6 @@ import { loneRegion, type SharedArena, type SharedRegion } from './shared-arena.
 /** Room for an ordinary block. Regions for larger ones are this doubled until they fit. */
 const SMALLEST_BYTES = 2 * 1024 * 1024;
 
-/** Larger regions outside the arena that are kept to be used again; others go back to the system. */
-const MOST_LARGE_KEPT = 2;
-
 /** Regions for decoded blocks, used again and again: in an arena while that has room, else on their own. */
 export class RegionPool {
   readonly #arena: SharedArena | null;
@@ -26,11 +23,9 @@ export class RegionPool {
 
   /** Takes a region back that no thread works on any more. */
   give(region: SharedRegion): void {
-    const { length } = region.bytes;
-    const free = this.#free.get(length);
-    const isLarge = length > SMALLEST_BYTES && !this.#arena?.holds(region);
-    if (isLarge && (free?.length ?? 0) >= MOST_LARGE_KEPT) return;
+    // All are kept: what is let go is memory until the next garbage collection, which knows nothing of its size.
+    const free = this.#free.get(region.bytes.length);
     if (free) free.push(region);
-    else this.#free.set(length, [region]);
+    else this.#free.set(region.bytes.length, [region]);
   }
 }
