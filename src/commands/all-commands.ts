@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandDefinition>>> = {
   gc: async () => (await import('./gc.js')).gcCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
   repair: async () => (await import('./repair.js')).repairCommand,
+  parity: async () => (await import('./parity.js')).parityCommand,
   stats: async () => (await import('./stats.js')).statsCommand,
   reindex: async () => (await import('./reindex.js')).reindexCommand,
   init: async () => (await import('./init.js')).initCommand,

@@ -4,7 +4,8 @@ import type { GcPlan } from '../operations/gc-plan.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
 import { renderFields } from '../ui/table.js';
 import { defineCommand, type Outcome } from './command.js';
-import { LEVEL_SETTING } from './settings.js';
+import { leftOutFailure, parityLines } from './parity.js';
+import { LEVEL_SETTING, PARITY_SETTING } from './settings.js';
 
 interface GcFlags {
   dryRun?: boolean;
@@ -18,6 +19,8 @@ interface GcRequest {
   repack: boolean;
 }
 
+const STALE_PARITY = 'parity of packs that are gone heals less than it could: run `dbup parity`';
+
 export const gcCommand = defineCommand<GcFlags, GcRequest>({
   name: 'gc',
   summary: 'free the space of what no version needs',
@@ -25,12 +28,14 @@ export const gcCommand = defineCommand<GcFlags, GcRequest>({
     'Removes packs that nothing needs, and rewrites those of which enough is garbage: what is rewritten travels',
     'again with the next sync, so little garbage is left where it is. Needs the pool for itself while it runs.',
     'With --repack everything is compressed anew, at a level that makes it smaller than a save has time for; packs',
-    'that would not get smaller stay, and what once was a delta and no longer pays is stored plain.',
+    'that would not get smaller stay, and what once was a delta and no longer pays is stored plain. Parity files go with',
+    'the last pack that they cover; with --parity those that lost some are made anew.',
   ].join(' '),
   options: [
     { flags: '-n, --dry-run', does: 'print the plan, and change nothing' },
     { flags: '--repack', does: 'compress everything anew, where that makes it smaller' },
     { flags: LEVEL_SETTING.flags, does: `with --repack, ${LEVEL_SETTING.does}` },
+    { flags: PARITY_SETTING.flags, does: `then ${PARITY_SETTING.does}` },
   ],
   examples: [
     { command: 'dbup gc --dry-run', does: 'what would be freed and what rewritten' },
@@ -60,8 +65,20 @@ export const gcCommand = defineCommand<GcFlags, GcRequest>({
     const { executeGc } = await import('../operations/gc.js');
     const result = await executeGc(pool, plan, context);
     for (const { message } of result.leftDamaged) context.report({ type: 'warning', message });
-    const failure = leftDamage(result);
-    return { json: { dryRun, plan, result }, lines: resultLines(result, plan), ...(failure && { failure }) };
+    if (settings.parityPercent === 0) {
+      if (result.parityFilesStale > 0) context.report({ type: 'note', message: STALE_PARITY });
+      const failure = leftDamage(result);
+      return {
+        json: { dryRun, plan, result },
+        lines: resultLines(result, plan),
+        ...(failure && { failure }),
+      };
+    }
+    const { protect } = await import('../operations/protect.js');
+    const parity = await protect(pool, { sharePercent: settings.parityPercent }, context);
+    const failure = leftDamage(result) ?? leftOutFailure(parity);
+    const lines = [...resultLines(result, plan), ...parityLines(parity)];
+    return { json: { dryRun, plan, result, parity }, lines, ...(failure && { failure }) };
   },
 });
 
@@ -97,9 +114,9 @@ function planLines({ packs, temporaryFiles, ...plan }: GcPlan): string[] {
 }
 
 function resultLines(result: GcResult, plan: GcPlan): string[] {
-  const { packsRemoved, packsRewritten, temporaryFilesRemoved, deltasReleased } = result;
+  const { packsRemoved, packsRewritten, temporaryFilesRemoved, parityFilesRemoved, deltasReleased } = result;
   const left = Math.max(0, plan.garbageBytes + plan.temporaryFiles.bytes - result.freedBytes);
-  if (packsRemoved + packsRewritten + temporaryFilesRemoved === 0) {
+  if (packsRemoved + packsRewritten + temporaryFilesRemoved + parityFilesRemoved === 0) {
     if (result.leftDamaged.length > 0) return [`nothing freed; ${formatBytes(left)} of garbage are left`];
     if (plan.repackLevel !== null) return ['nothing gets smaller'];
     const rest = left > 0 ? `; ${formatBytes(left)} of garbage are not worth a rewrite` : '';
@@ -110,6 +127,7 @@ function resultLines(result: GcResult, plan: GcPlan): string[] {
     `${packsRewritten} rewritten (${formatBytes(result.writtenBytes)} written)`,
     ...(deltasReleased > 0 ? [`${formatCount(deltasReleased, 'delta')} made plain`] : []),
     ...(temporaryFilesRemoved > 0 ? [`${formatCount(temporaryFilesRemoved, 'temporary file')} removed`] : []),
+    ...(parityFilesRemoved > 0 ? [`${formatCount(parityFilesRemoved, 'parity file')} removed`] : []),
   ];
   const { freedBytes } = result;
   const change = freedBytes < 0 ? `grew by ${formatBytes(-freedBytes)}` : `freed ${formatBytes(freedBytes)}`;

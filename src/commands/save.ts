@@ -4,6 +4,7 @@ import type { SavedImage } from '../operations/save-session.js';
 import { formatBytes, formatDuration, formatShare, shortId } from '../ui/format-units.js';
 import { errorFields } from '../ui/output.js';
 import { defineCommand, type Outcome, type PoolCall } from './command.js';
+import { leftOutFailure, parityLines } from './parity.js';
 import {
   parseSaveRequest,
   SAVE_ARGUMENTS,
@@ -13,6 +14,7 @@ import {
   type SaveRequest,
   withSaveSource,
 } from './save-request.js';
+import { PARITY_SETTING } from './settings.js';
 
 type SavedItem = { item: SaveItem; result: SaveResult; durationMs: number };
 type FailedItem = { item: SaveItem; error: DbupError };
@@ -26,11 +28,12 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
     'the other; one that fails does not stop the others, and the exit code is then 3.',
   ].join('\n'),
   arguments: SAVE_ARGUMENTS,
-  options: SAVE_OPTIONS,
+  options: [...SAVE_OPTIONS, { flags: PARITY_SETTING.flags, does: PARITY_SETTING.does }],
   examples: [
     { command: 'dbup save app:1.0 db:16', does: 'two images of the engine' },
     { command: 'dbup save -i app.tar', does: 'what `docker save -o app.tar app:1.0` wrote' },
     { command: 'docker save app:1.0 | dbup save -i -', does: 'the same without the file' },
+    { command: 'dbup save --parity 10% app:1.0', does: 'and protect it against damage of the disk' },
     { command: 'dbup save oci:build/layout:1.0 --as app:1.0', does: 'an OCI layout, under another name' },
   ],
   access: 'append',
@@ -59,7 +62,26 @@ async function saveAll({ items, as }: SaveRequest, call: PoolCall): Promise<Outc
       if (at < items.length - 1) pool = await call.reopenPool();
     }
   }
-  return outcomeOf(saved, failed);
+  const outcome = outcomeOf(saved, failed);
+  if (call.settings.parityPercent === 0) return outcome;
+  // The pool of a save that failed may only be closed.
+  if (failed.length > 0) pool = await call.reopenPool();
+  return withParity(outcome, { ...call, pool });
+}
+
+/** Protects what was saved. It stays saved when that fails. */
+async function withParity(outcome: Outcome, { pool, settings, context }: PoolCall): Promise<Outcome> {
+  const { protect } = await import('../operations/protect.js');
+  try {
+    const parity = await protect(pool, { sharePercent: settings.parityPercent }, context);
+    for (const { message } of parity.leftOut) context.report({ type: 'warning', message });
+    const failure = outcome.failure ?? leftOutFailure(parity);
+    const lines = [...outcome.lines, ...parityLines(parity)];
+    return { ...outcome, json: { ...outcome.json, parity }, lines, ...(failure && { failure }) };
+  } catch (error) {
+    const failure = outcome.failure ?? toDbupError(error, 'protecting what was saved');
+    return { ...outcome, json: { ...outcome.json, parity: null }, failure };
+  }
 }
 
 async function saveItem(item: SaveItem, as: string | undefined, call: PoolCall): Promise<SaveResult> {

@@ -3,7 +3,16 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { DbupError } from '../core/errors.js';
 import { PROGRESS_MODES, type ProgressMode } from '../ui/reporter.js';
 import { readConfigFile } from './config-file.js';
-import { oneOf, type ParseValue, secondsToMs, someText, wholeNumber, yesOrNo, zstdLevel } from './values.js';
+import {
+  oneOf,
+  type ParseValue,
+  parityShare,
+  secondsToMs,
+  someText,
+  wholeNumber,
+  yesOrNo,
+  zstdLevel,
+} from './values.js';
 
 /** How a setting is spelled in each of the places it may be given. */
 export interface SettingDefinition<T> {
@@ -110,6 +119,16 @@ export const LEVEL_SETTING = define({
   parse: zstdLevel(LEVEL_RANGE.minimum, LEVEL_RANGE.maximum),
 });
 
+/** Parity is an option of `save`, `gc` and `parity`, and may be set for good in the same places. */
+export const PARITY_SETTING = define({
+  flags: '--parity <N%>',
+  env: 'DBUP_PARITY',
+  key: 'parity',
+  does: 'protect what is not protected yet against damage of up to this share, 1% to 100%',
+  otherwise: 'none',
+  parse: parityShare,
+});
+
 /** What every command is given. */
 export interface Settings {
   /** Absolute. */
@@ -121,13 +140,15 @@ export interface Settings {
   lockWaitMs: number;
   threads?: number;
   level: number;
+  /** Parity that is wanted, in percent; 0 for none. */
+  parityPercent: number;
   progress: ProgressMode;
   quiet: boolean;
   json: boolean;
 }
 
 /** The values of flags as commander hands them over: text, or true for a flag without a value. */
-export type FlagValues = Partial<Record<keyof typeof SETTINGS | 'level', string | boolean>>;
+export type FlagValues = Partial<Record<keyof typeof SETTINGS | 'level' | 'parity', string | boolean>>;
 
 export interface SettingsSources {
   flags: FlagValues;
@@ -155,6 +176,7 @@ export function resolveSettings(sources: SettingsSources): Settings {
     lockWaitMs: lookup.value('lockWait', SETTINGS.lockWait) ?? DEFAULT_LOCK_WAIT_MS,
     ...(threads !== undefined && { threads }),
     level: lookup.value('level', LEVEL_SETTING) ?? LEVEL_RANGE.default,
+    parityPercent: lookup.value('parity', PARITY_SETTING) ?? 0,
     progress: lookup.value('progress', SETTINGS.progress) ?? 'auto',
     quiet: lookup.value('quiet', SETTINGS.quiet) ?? false,
     json: lookup.value('json', SETTINGS.json) ?? false,
@@ -222,7 +244,7 @@ function baseDirectory(value: string | undefined, home: string, fallback: string
 }
 
 export function configKeys(): string[] {
-  return [...Object.values(SETTINGS), LEVEL_SETTING].map(({ key }) => key);
+  return [...Object.values(SETTINGS), LEVEL_SETTING, PARITY_SETTING].map(({ key }) => key);
 }
 
 /** `--pool` of `--pool <dir>`. */

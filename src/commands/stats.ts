@@ -73,6 +73,7 @@ function byteLines({ bytes, byKind, deltas }: PoolStats): string[] {
     ...(bytes.otherBytes > 0 ? [['Other blocks', formatBytes(bytes.otherBytes)] as const] : []),
     ['Footers', `${formatBytes(footerBytes)}; ${within}`],
     ['Snapshots', formatBytes(bytes.snapshotBytes)],
+    ...(bytes.parityBytes > 0 ? [['Parity', formatBytes(bytes.parityBytes)] as const] : []),
     ['Descriptor', formatBytes(bytes.descriptorBytes)],
     ...(bytes.unusableBytes > 0 ? [['Unusable', formatBytes(bytes.unusableBytes)] as const] : []),
     ['In all', formatBytes(bytes.totalBytes)],

@@ -23,6 +23,13 @@ export function zstdLevel(minimum: number, maximum: number): ParseValue<number> 
   };
 }
 
+/** A share in percent, `10%` or `10`, from 1 to 100. */
+export const parityShare: ParseValue<number> = (text, what) => {
+  const value = /^[0-9]{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : Number.NaN;
+  if (value >= 1 && value <= 100) return value;
+  throw invalidValue(what, text, 'a whole number of percent from 1 to 100, such as 10%');
+};
+
 /** A number of seconds, decimals allowed, as milliseconds. */
 export function secondsToMs(maximumSeconds: number): ParseValue<number> {
   return (text, what) => {

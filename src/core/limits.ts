@@ -42,6 +42,12 @@ export const LIMITS = {
   gzipHeaderBytes: 4096,
   /** Members of one gzip file that a recipe rebuilds. */
   gzipMembers: 200_000,
+  /** What a parity file tells of itself and of what it covers. */
+  parityMetadataBytes: 64 * MiB,
+  /** Packs that one parity file covers. */
+  parityPacks: 65_536,
+  /** One cell of a parity file. */
+  parityCellBytes: 1 * MiB,
   /** Bytes after the last gzip member that a recipe holds. */
   gzipTrailingBytes: 64 * KiB,
   /** Blobs one snapshot may list. */

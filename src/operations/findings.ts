@@ -9,6 +9,8 @@ export type FindingKind =
   | 'blob-damaged'
   | 'chunk-missing'
   | 'snapshots-missing'
+  | 'parity-damaged'
+  | 'parity-incomplete'
   | 'foreign-file';
 
 export interface Finding {
@@ -33,6 +35,13 @@ export interface VerifyOptions {
   seed?: number;
 }
 
+/** What parity a pool has. */
+export interface ParitySummary {
+  files: number;
+  /** Packs that some parity file covers, of those that are there. */
+  packsCovered: number;
+}
+
 export interface VerifyResult {
   findings: Finding[];
   /** True when some file is not what its name or its checksums say. */
@@ -45,6 +54,8 @@ export interface VerifyResult {
   packsChecked: number;
   /** Packs of which the bytes were read. */
   packsRead: number;
+  /** Absent when only one version was looked at. */
+  parity?: ParitySummary;
   /** Bytes of blocks read and checked. */
   bytesRead: number;
   /** Set when a part of the packs was chosen by it. */

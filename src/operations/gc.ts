@@ -3,6 +3,7 @@ import { toDbupError } from '../core/errors.js';
 import { PackRewriter } from '../pool/pack-rewriter.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
+import { removeDeadParity } from './gc-parity.js';
 import { type GcGrounds, type GcPlan, listTemporaryFiles, takeGrounds } from './gc-plan.js';
 import {
   assertNoNewSnapshots,
@@ -26,6 +27,10 @@ export interface GcResult {
   /** Delta blocks that had stopped paying and are stored plain now. */
   deltasReleased: number;
   temporaryFilesRemoved: number;
+  /** Parity files of which nothing was left that they covered. */
+  parityFilesRemoved: number;
+  /** Parity files that cover packs that are gone: `dbup parity` makes better ones. */
+  parityFilesStale: number;
   /** Packs that were to be rewritten and turned out to be damaged: they stay as they are. */
   leftDamaged: { name: string; message: string }[];
 }
@@ -66,6 +71,7 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
       ? await rewritePacks(grounds, plan, context)
       : await repack(grounds, plan, plan.repackLevel, context);
   await pool.catalog.packs();
+  const parity = await removeDeadParity(pool);
   const { written, gone, deltasReleased, leftDamaged } = rewriting;
   const goneNames = new Set(gone);
   const removed = plan.packs.rewrite.filter(({ name }) => goneNames.has(name));
@@ -76,9 +82,11 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
     packsRewritten: gone.length,
     packsWritten: written.length,
     writtenBytes,
-    freedBytes: goneBytes + temporary.bytes - writtenBytes,
+    freedBytes: goneBytes + temporary.bytes + parity.freedBytes - writtenBytes,
     deltasReleased,
     temporaryFilesRemoved: temporary.count,
+    parityFilesRemoved: parity.removed,
+    parityFilesStale: parity.stale,
     leftDamaged,
   };
 }

@@ -7,8 +7,9 @@ import type { BlockWorkers } from '../pool/block-workers.js';
 import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from '../pool/snapshots-directory.js';
+import { checkParity } from './check-parity.js';
 import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
-import type { Finding, VerifyOptions } from './findings.js';
+import type { Finding, ParitySummary, VerifyOptions } from './findings.js';
 import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
 import { rebuildBlobs } from './rebuild-blobs.js';
@@ -17,7 +18,7 @@ import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
 
 const FINDING_CHUNKS = 1000;
-const TOP_NAMES = new Set(['dbup-pool.json', 'dbup.lock', 'packs', 'snapshots', 'tmp']);
+const TOP_NAMES = new Set(['dbup-pool.json', 'dbup.lock', 'packs', 'parity', 'snapshots', 'tmp']);
 const NO_READING: PackReading = { faults: [], derived: [], misnamed: [], packsRead: 0, bytesRead: 0 };
 
 /** Everything a look at a pool found out: what `verify` tells, and what `repair` works from. */
@@ -32,6 +33,8 @@ export interface PoolInspection {
   damagedSnapshots: string[];
   /** True when every snapshot file and every recipe could be read, so that what is needed is known. */
   needsKnown: boolean;
+  /** null when only one version was looked at. */
+  parity: ParitySummary | null;
 }
 
 /**
@@ -68,12 +71,14 @@ export async function inspectPool(
   const hits = await traceAll(trace, records, addresses, context);
   const isWhole = options.readData === true || options.readData === 100;
   const blobs = isWhole ? await rebuildBlobs({ cache, trace, context }, records, addresses) : [];
+  const parity = chosen ? null : await checkParity({ pool, workers, chunks, context }, { readData: isWhole });
   const findings = [
     ...(chosen ? [] : snapshotFindings(snapshots.unusable, addresses)),
     ...packFindings(chunks, reading, hits, chosen !== null),
     ...faultFindings([...reading.faults.map(({ fault }) => fault), ...trace.found], hits),
     ...missingFinding(trace, hits),
     ...blobs,
+    ...(parity?.findings ?? []),
     ...(chosen ? [] : await missingDirectory(pool)),
     ...(chosen ? [] : await foreignFiles(pool)),
   ];
@@ -86,6 +91,7 @@ export async function inspectPool(
     trace,
     damagedSnapshots: snapshots.unusable.map(({ name }) => name),
     needsKnown: snapshots.unusable.length === 0 && trace.complete,
+    parity: parity?.summary ?? null,
   };
 }
 
@@ -243,6 +249,7 @@ async function foreignFiles({ fs, layout }: Pool): Promise<Finding[]> {
   const files = (await fs.list(layout.directory)).filter((name) => !TOP_NAMES.has(name));
   for (const [label, directory] of [
     ['packs', layout.packsDirectory],
+    ['parity', layout.parityDirectory],
     ['snapshots', layout.snapshotsDirectory],
   ] as const) {
     if ((await fs.info(directory)) === null) continue;

@@ -40,12 +40,13 @@ export interface PoolBytes {
   sketchBytes: number;
   frameBytes: number;
   snapshotBytes: number;
+  parityBytes: number;
   descriptorBytes: number;
   /** Pack and snapshot files that cannot be read. */
   unusableBytes: number;
 }
 
-/** Measures the files of a pool: packs, snapshots and the descriptor; what is foreign or in the making is none of it. */
+/** Measures the files of a pool: packs, snapshots, parity and the descriptor; what is foreign or in the making is none of it. */
 export async function measurePoolBytes(pool: Pool, chunks: ChunkCatalog): Promise<PoolBytes> {
   const { fs, layout } = pool;
   const { records } = await pool.catalog.snapshots();
@@ -53,6 +54,7 @@ export async function measurePoolBytes(pool: Pool, chunks: ChunkCatalog): Promis
   const bytes = {
     ...measurePacks(chunks),
     snapshotBytes: records.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    parityBytes: await parityBytesOf(pool),
     descriptorBytes: (await fs.info(layout.descriptorPath))?.sizeBytes ?? 0,
     unusableBytes: 0,
   };
@@ -66,7 +68,19 @@ export async function measurePoolBytes(pool: Pool, chunks: ChunkCatalog): Promis
   return { totalBytes: Object.values(bytes).reduce((sum, part) => sum + part, 0), ...bytes };
 }
 
-type PackBytes = Omit<PoolBytes, 'totalBytes' | 'snapshotBytes' | 'descriptorBytes' | 'unusableBytes'>;
+async function parityBytesOf({ fs, layout }: Pool): Promise<number> {
+  let bytes = 0;
+  for (const name of await listNames(fs, layout.parityDirectory)) {
+    const info = await fs.info(layout.parityPath(name));
+    if (info?.isFile) bytes += info.sizeBytes;
+  }
+  return bytes;
+}
+
+type PackBytes = Omit<
+  PoolBytes,
+  'totalBytes' | 'snapshotBytes' | 'parityBytes' | 'descriptorBytes' | 'unusableBytes'
+>;
 
 function measurePacks({ packs }: ChunkCatalog): PackBytes {
   const bytes: PackBytes = {

@@ -76,7 +76,11 @@ export async function readPacksThrough(
       .filter((address) => wantsBlock?.(address) ?? true);
     const hashing = wantsBlock
       ? Promise.resolve(null)
-      : comparePackWithName(workers, pool.layout.packPath(name), name, sizeBytes);
+      : compareFileWithName(workers, pool.layout.packPath(name), {
+          name,
+          sizeBytes,
+          what: `pack ${shortName(name)}`,
+        });
     // An interruption ends the scan before the hash is waited for.
     hashing.catch(() => {});
     const scan = scanBlocks({ layout: pool.layout, workers, chunks, context, cache }, addresses);
@@ -167,22 +171,23 @@ function rootMessage(error: DbupError | null): string {
   return root?.message ?? '';
 }
 
-/** @returns what is wrong, or null */
-async function comparePackWithName(
+/**
+ * Compares a whole file with its name.
+ * @param file `what` names it in messages
+ * @returns what is wrong, or null
+ */
+export async function compareFileWithName(
   workers: BlockWorkers,
   path: string,
-  name: string,
-  sizeBytes: number,
+  { name, sizeBytes, what }: { name: string; sizeBytes: number; what: string },
 ): Promise<string | null> {
   try {
     const hex = await workers.hashFile(path, 0, sizeBytes);
-    return hex === name
-      ? null
-      : `pack ${shortName(name)} is damaged: its contents are not what its name says`;
+    return hex === name ? null : `${what} is damaged: its contents are not what its name says`;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'TRUNCATED' && code !== 'EIO') throw error;
-    return `pack ${shortName(name)} cannot be read: ${message}`;
+    return `${what} cannot be read: ${message}`;
   }
 }
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import { BlockBases, NO_BASE } from '../pool/block-bases.js';
@@ -8,9 +9,12 @@ import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { loneRegion } from '../pool/shared-arena.js';
 import { blockEntry } from '../pool/stored-block.js';
+import { DurableFile } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
 import type { PoolInspection } from './inspect-pool.js';
 import { DEFAULT_LEVEL } from './save-session.js';
+
+const COPY_BYTES = 1024 * 1024;
 
 /** What another pool can give. */
 export interface Fetching {
@@ -142,6 +146,36 @@ export async function storePlain(
     throw error;
   }
   return packs.written;
+}
+
+/**
+ * Copies a file of another pool, hashing it on the way. @returns its size; null when it is not what its name says:
+ * nothing appears then
+ */
+export async function copyChecked(
+  other: Pool,
+  { fs, layout }: Pool,
+  { directory, name }: { directory: 'packs' | 'snapshots'; name: string },
+  context: OperationContext,
+): Promise<number | null> {
+  const source = await other.fs.openRead(join(other.layout.directory, directory, name));
+  try {
+    const copy = await DurableFile.create(fs, layout.temporaryDirectory);
+    try {
+      const buffer = new Uint8Array(COPY_BYTES);
+      for (;;) {
+        throwIfInterrupted(context.signal);
+        const count = await source.read(buffer, copy.sizeBytes);
+        if (count === 0) break;
+        await copy.write(buffer.subarray(0, count));
+      }
+      return (await copy.commitAs(join(layout.directory, directory), name)) ? copy.sizeBytes : null;
+    } finally {
+      await copy.abort();
+    }
+  } finally {
+    await source.close();
+  }
 }
 
 async function readIfSound(cache: BlockCache, id: Uint8Array): Promise<Uint8Array | null> {

@@ -1,20 +1,18 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import type { OperationContext } from '../core/context.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
-import { Sha256Stream } from '../hash/sha256.js';
 import { BlockWorkers } from '../pool/block-workers.js';
 import { buildChunkCatalog, type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { type DamagedBlock, PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
-import { DurableFile, removeDurably } from '../store/durable-file.js';
+import { removeDurably } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
 import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
-import { depthsOverBases, planFetching, storePlain } from './repair-fetch.js';
+import { copyChecked, depthsOverBases, planFetching, storePlain } from './repair-fetch.js';
+import { healFromParity, remakeParity } from './repair-from-parity.js';
 import { DEFAULT_LEVEL } from './save-session.js';
-
-const COPY_BYTES = 1024 * 1024;
 
 export interface RepairedFile {
   /** Relative to the pool. */
@@ -22,9 +20,10 @@ export interface RepairedFile {
   /**
    * `replaced`: by the same file of the other pool. `added`: a pack of the other pool, or made
    * of its chunks, with what was missing or damaged.
+   * `healed`: computed from parity, or a parity file made again.
    * `rewritten`: its good chunks moved to a new pack. `removed`: nothing of it is needed.
    */
-  action: 'replaced' | 'added' | 'rewritten' | 'removed';
+  action: 'healed' | 'replaced' | 'added' | 'rewritten' | 'removed';
   sizeBytes: number;
 }
 
@@ -40,25 +39,28 @@ export interface RepairResult {
 }
 
 /**
- * Replaces what is damaged or missing by good copies from another pool, which need not be whole itself. Each
- * file is hashed while it is copied and appears only if it is what its name says. A damaged pack that the other
- * pool has not is taken apart once all its needed chunks are somewhere else. The pool must be open exclusively;
+ * Replaces what is damaged or missing: by what the pool's own parity files give back, and where another pool is named,
+ * which need not be whole itself, by good copies from there. Each
+ * file is hashed while it is written and appears only if it is what its name says. A damaged pack that nobody gives back is taken apart once all its needed chunks are somewhere else. The pool must be open exclusively;
  * all of it is read before and after. Ended at any point it leaves a pool that is no worse.
  * @throws DbupError USAGE when both are the same pool, NO_POOL and others for the other pool, DISK_FULL
  */
 export async function repair(
   pool: Pool,
-  otherPoolDirectory: string,
+  otherPoolDirectory: string | null,
   context: OperationContext,
 ): Promise<RepairResult> {
-  await refuseSame(pool, otherPoolDirectory);
-  const other = await openPool(otherPoolDirectory, { access: 'read', cacheRoot: null, fs: pool.fs });
+  if (otherPoolDirectory !== null) await refuseSame(pool, otherPoolDirectory);
+  const other =
+    otherPoolDirectory === null
+      ? null
+      : await openPool(otherPoolDirectory, { access: 'read', cacheRoot: null, fs: pool.fs });
   try {
     return await repairFrom(pool, other, context);
   } catch (error) {
     throw toDbupError(error, `repairing the pool ${pool.layout.directory}`);
   } finally {
-    await other.close();
+    await other?.close();
   }
 }
 
@@ -73,8 +75,8 @@ async function refuseSame(pool: Pool, otherPoolDirectory: string): Promise<void>
   });
 }
 
-async function repairFrom(pool: Pool, other: Pool, context: OperationContext): Promise<RepairResult> {
-  const otherChunks = await openChunkCatalog(other.catalog);
+async function repairFrom(pool: Pool, other: Pool | null, context: OperationContext): Promise<RepairResult> {
+  const source = other && { pool: other, chunks: await openChunkCatalog(other.catalog) };
   const repaired: RepairedFile[] = [];
   const tried = new Set<string>();
   let findingsBefore: Finding[] | null = null;
@@ -87,7 +89,7 @@ async function repairFrom(pool: Pool, other: Pool, context: OperationContext): P
       const inspection = await inspectPool(pool, workers, options, context);
       const { findings, trace } = inspection;
       findingsBefore ??= findings;
-      const round = new RepairRound(pool, other, otherChunks, inspection, workers, tried, context);
+      const round = new RepairRound(pool, source, inspection, workers, tried, context);
       const files = findings.some(({ severity }) => severity !== 'note') ? await round.run() : [];
       repaired.push(...files);
       if (files.length > 0) continue;
@@ -107,11 +109,16 @@ async function repairFrom(pool: Pool, other: Pool, context: OperationContext): P
   }
 }
 
+/** The other pool. */
+interface RepairSource {
+  pool: Pool;
+  chunks: ChunkCatalog;
+}
+
 /** What can be done about one inspection's findings. */
 class RepairRound {
   readonly #pool: Pool;
-  readonly #other: Pool;
-  readonly #otherChunks: ChunkCatalog;
+  readonly #source: RepairSource | null;
   readonly #inspection: PoolInspection;
   readonly #workers: BlockWorkers;
   /** Files that were copied or could not be: what is still wrong with one is not mended by copying it again. */
@@ -121,16 +128,14 @@ class RepairRound {
 
   constructor(
     pool: Pool,
-    other: Pool,
-    otherChunks: ChunkCatalog,
+    source: RepairSource | null,
     inspection: PoolInspection,
     workers: BlockWorkers,
     tried: Set<string>,
     context: OperationContext,
   ) {
     this.#pool = pool;
-    this.#other = other;
-    this.#otherChunks = otherChunks;
+    this.#source = source;
     this.#inspection = inspection;
     this.#workers = workers;
     this.#tried = tried;
@@ -139,17 +144,51 @@ class RepairRound {
 
   async run(): Promise<RepairedFile[]> {
     const { findings, damagedSnapshots } = this.#inspection;
-    for (const name of damagedSnapshots) await this.#copy('snapshots', name, 'replaced');
-    const packs = new Set<string>();
-    for (const { severity, file } of findings)
-      if (severity === 'damage' && file?.startsWith('packs/')) packs.add(file.slice('packs/'.length));
+    const damagedIn = (directory: string): Set<string> =>
+      new Set(
+        findings.flatMap(({ severity, file }) =>
+          severity === 'damage' && file?.startsWith(`${directory}/`)
+            ? [file.slice(directory.length + 1)]
+            : [],
+        ),
+      );
+    const packs = damagedIn('packs');
+    await this.#heal(packs, new Set(damagedSnapshots));
+    const isHealed = (file: string): boolean => this.#done.some((done) => done.file === file);
+    for (const name of damagedSnapshots)
+      if (!isHealed(`snapshots/${name}`)) await this.#copy('snapshots', name, 'replaced');
     const unreplaced: string[] = [];
-    for (const name of packs) if (!(await this.#copy('packs', name, 'replaced'))) unreplaced.push(name);
+    for (const name of packs) {
+      if (!isHealed(`packs/${name}`) && !(await this.#copy('packs', name, 'replaced'))) unreplaced.push(name);
+    }
     await this.#addPacks(new Set(unreplaced));
     // What was copied changes what is needed and what is good: the next round takes packs apart.
     if (this.#done.length > 0) return this.#done;
     for (const name of unreplaced) await this.#takeApart(name);
+    if (this.#done.length > 0) return this.#done;
+    await this.#remakeParity(damagedIn('parity'));
     return this.#done;
+  }
+
+  /** Takes from the pool's own parity files what they give. */
+  async #heal(packs: ReadonlySet<string>, snapshots: ReadonlySet<string>): Promise<void> {
+    // A pack that was healed and is wrong all the same was made so: once is enough.
+    const wanted = new Set([...packs].filter((name) => !this.#tried.has(`heal packs/${name}`)));
+    const absentPacks = this.#inspection.trace.missing.count > 0;
+    const wants = { packs: wanted, snapshots, absentPacks };
+    for (const file of await healFromParity(this.#pool, wants, this.#context)) {
+      this.#tried.add(`heal ${file.file}`);
+      this.#done.push({ ...file, action: 'healed' });
+    }
+  }
+
+  /** Last, when what parity covers is as good as it gets. */
+  async #remakeParity(damaged: Set<string>): Promise<void> {
+    for (const name of damaged) if (this.#tried.has(`parity/${name}`)) damaged.delete(name);
+    if (damaged.size === 0) return;
+    for (const name of damaged) this.#tried.add(`parity/${name}`);
+    for (const file of await remakeParity(this.#pool, damaged, this.#context))
+      this.#done.push({ ...file, action: 'healed' });
   }
 
   /** Copies a file of the other pool, if it is what its name says. */
@@ -159,54 +198,30 @@ class RepairRound {
     action: RepairedFile['action'],
   ): Promise<boolean> {
     const file = join(directory, name);
-    if (this.#tried.has(file)) return false;
+    if (this.#source === null || this.#tried.has(file)) return false;
     this.#tried.add(file);
-    const { fs, layout } = this.#other;
+    const { fs, layout } = this.#source.pool;
     const info = await fs.info(join(layout.directory, file));
     const own = await this.#pool.fs.info(join(this.#pool.layout.directory, file));
     if (!info?.isFile || own?.isDirectory) return false;
-    const sizeBytes = await this.#copyChecked(file, directory, name);
+    const sizeBytes = await copyChecked(this.#source.pool, this.#pool, { directory, name }, this.#context);
     if (sizeBytes === null) return false;
     this.#done.push({ file, action, sizeBytes });
     return true;
   }
 
-  async #copyChecked(file: string, directory: string, name: string): Promise<number | null> {
-    const { fs, layout } = this.#pool;
-    const source = await this.#other.fs.openRead(join(this.#other.layout.directory, file));
-    try {
-      const copy = await DurableFile.create(fs, layout.temporaryDirectory);
-      try {
-        const sha256 = new Sha256Stream();
-        const buffer = new Uint8Array(COPY_BYTES);
-        for (;;) {
-          throwIfInterrupted(this.#context.signal);
-          const count = await source.read(buffer, copy.sizeBytes);
-          if (count === 0) break;
-          sha256.update(buffer.subarray(0, count));
-          await copy.write(buffer.subarray(0, count));
-        }
-        if (sha256.hex() !== name) return null;
-        await copy.commit(join(layout.directory, directory));
-        return copy.sizeBytes;
-      } finally {
-        await copy.abort();
-      }
-    } finally {
-      await source.close();
-    }
-  }
-
   /** Fetches packs that hold missing chunks, or chunks of damaged packs that could not be replaced, and what these lean on. */
   async #addPacks(unreplaced: ReadonlySet<string>): Promise<void> {
+    if (this.#source === null) return;
+    const { pool: other, chunks: otherChunks } = this.#source;
     const { chunks } = this.#inspection;
-    const fetching = planFetching(this.#inspection, this.#otherChunks, unreplaced);
+    const fetching = planFetching(this.#inspection, otherChunks, unreplaced);
     const here = new Set([...chunks.packs, ...chunks.unusablePacks].map(({ name }) => name));
     for (const name of fetching.packs) if (!here.has(name)) await this.#copy('packs', name, 'added');
     const untried = [...fetching.chunks].filter((entry) => !this.#tried.has(`chunk ${entry}`));
     for (const entry of untried) this.#tried.add(`chunk ${entry}`);
-    const parts = { pool: this.#pool, other: this.#other, otherChunks: this.#otherChunks };
-    const written = await storePlain({ ...parts, workers: this.#workers }, untried, this.#context);
+    const parts = { pool: this.#pool, other, otherChunks, workers: this.#workers };
+    const written = await storePlain(parts, untried, this.#context);
     for (const { name, sizeBytes } of written)
       this.#done.push({ file: join('packs', name), action: 'added', sizeBytes });
   }

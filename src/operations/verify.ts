@@ -28,7 +28,7 @@ export async function verify(
   const seed = options.seed ?? context.now() % 2 ** 32;
   try {
     const inspection = await inspectPool(pool, pool.workers, { ...options, seed }, context);
-    const { findings, imagesHit, snapshotsChecked, chunks, reading } = inspection;
+    const { findings, imagesHit, snapshotsChecked, chunks, reading, parity } = inspection;
     return {
       findings,
       damaged: findings.some(({ severity }) => severity === 'damage'),
@@ -38,6 +38,7 @@ export async function verify(
       packsChecked: chunks.packs.length + chunks.unusablePacks.length,
       packsRead: reading.packsRead,
       bytesRead: reading.bytesRead,
+      ...(parity && { parity }),
       ...(typeof readData === 'number' && { seed }),
     };
   } catch (error) {

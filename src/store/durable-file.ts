@@ -79,6 +79,17 @@ export class DurableFile {
     }
   }
 
+  /**
+   * As {@link commit}, but only if `name` is the SHA-256 of the bytes that were written; else nothing appears.
+   * @returns whether it did
+   */
+  async commitAs(directory: string, name: string): Promise<boolean> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#sha256.copy().hex() !== name) return false;
+    await this.commit(directory);
+    return true;
+  }
+
   /** Removes the temporary file; does nothing after a commit. Never throws. */
   async abort(): Promise<void> {
     // The first error is the one to report; what is left in tmp/ is removed by gc.

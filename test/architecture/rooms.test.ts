@@ -12,6 +12,7 @@ const ROOMS = [
   'format',
   'archive',
   'compress',
+  'erasure',
   'store',
   'catalog',
   'image',
@@ -30,6 +31,7 @@ const ONLY_IMPORTER: Record<string, string> = {
   'better-sqlite3': 'catalog',
   commander: 'commands',
   'zstd-napi': 'compress',
+  '@digitaldefiance/reed-solomon-erasure.wasm': 'erasure',
 };
 
 /** Modules of Node that a room has to itself, with those that share it. */
