@@ -36,6 +36,7 @@ test('defaults', () => {
     engine: {},
     lockWaitMs: 5000,
     level: 3,
+    parityPercent: 0,
     progress: 'auto',
     quiet: false,
     json: false,
