@@ -48,9 +48,10 @@ const LIMITS = {
   baseBytes: 33_554_432,
   depth: 8,
   segments: 20_000,
-  nesting: 4,
+  nesting: 8,
   tarExtension: 1_048_576,
 };
+const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints'];
 const CACHED_BLOCKS = 32;
 const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
 
@@ -118,7 +119,7 @@ function parseDocument(bytes, kind, what) {
   if (value.format !== 1) throw new Refusal('unsupported', `${what} has format ${value.format}`);
   if (!Array.isArray(value.features) || value.features.length > LIMITS.features)
     throw damaged(`${what} has no features`);
-  if (value.features.some((feature) => kind !== 'dbup-snapshot' || feature !== 'gzip-recipe'))
+  if (value.features.some((feature) => kind !== 'dbup-snapshot' || !SNAPSHOT_FEATURES.includes(feature)))
     throw new Refusal('unsupported', `${what} has the features ${value.features}`);
   return value;
 }
@@ -525,11 +526,13 @@ function* streamBytes(chunks, { depth, length, id }) {
 function readRecipe(chunks, id, length) {
   const bytes = chunks.read(id);
   if (bytes.length < 64 || bytes.toString('latin1', 0, 4) !== 'DBR1') throw damaged('a recipe without magic');
-  if (bytes[4] < 1 || bytes[4] > 3) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
+  if (bytes[4] < 1 || bytes[4] > 4) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
   reserved(bytes, 5, 8);
   if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
   // What follows in a gzip recipe says how to compress the inner blob again.
   if (bytes[4] === 3) return { inner: { length: size(bytes, 16), recipe: bytes.toString('hex', 24, 56) } };
+  // The checkpoints that follow are of use to who compresses it again.
+  if (bytes[4] === 4) return { same: bytes.toString('hex', 16, 48) };
   const stream = streamReference(bytes, 16);
   if (bytes[4] === 1) {
     if (bytes.length !== 64 || stream.length !== length) throw damaged('the sizes of a recipe do not agree');
@@ -563,10 +566,11 @@ function readRecipe(chunks, id, length) {
 
 function* recipeBytes(chunks, id, length, nesting = 1) {
   if (nesting > LIMITS.nesting) throw damaged('recipes are nested too deep');
-  const { stream, segments, inner } = readRecipe(chunks, id, length);
+  const { stream, segments, inner, same } = readRecipe(chunks, id, length);
   if (inner)
     throw new Refusal('unsupported', 'it holds a gzip file open, which only dbup makes again; use --plain');
-  if (!segments) yield* streamBytes(chunks, stream);
+  if (same) yield* recipeBytes(chunks, same, length, nesting + 1);
+  else if (!segments) yield* streamBytes(chunks, stream);
   else yield* weave(streamBytes(chunks, stream), contentBytes(chunks, segments, nesting));
 }
 

@@ -34,8 +34,8 @@ export const LIMITS = {
   recipeBytes: 16 * MiB,
   /** Levels of a stream's chunk list tree. */
   streamDepth: 8,
-  /** Recipes inside recipes: an archive, its layers, and room below. */
-  recipeDepth: 4,
+  /** Recipes inside recipes: a compressed archive, its layers, and room below. */
+  recipeDepth: 8,
   /** Segments (nested blobs and runs) of one archive. */
   archiveSegments: 20_000,
   /** The header of one gzip member that a recipe holds. */

@@ -1,5 +1,6 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
+import { type CheckpointRecipe, decodeCheckpointBody, encodeCheckpointBody } from './checkpoint-recipe.js';
 import { UnknownEncoderError } from './encoder-spec.js';
 import { decodeGzipBody, encodeGzipBody, type GzipRecipe } from './gzip-recipe.js';
 
@@ -8,7 +9,7 @@ export const RECIPE_MAGIC = 'DBR1';
 const RECIPE_HEAD_BYTES = 16;
 const STREAM_REF_BYTES = 48;
 const BLOB_REF_BYTES = 80;
-const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3 } as const;
+const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3, checkpoints: 4 } as const;
 const SEGMENT_TYPE = { stream: 0, blob: 1 } as const;
 
 /**
@@ -42,14 +43,18 @@ export type Recipe =
       /** File contents in order: runs of bytes, and blobs with recipes of their own. */
       segments: Segment[];
     }
-  | GzipRecipe;
+  | GzipRecipe
+  | CheckpointRecipe;
 
 /** Encodes a recipe. @throws DbupError INPUT_TOO_LARGE when it has more segments than a reader accepts */
 export function encodeRecipe(recipe: Recipe): Uint8Array {
-  if (recipe.kind === 'gzip') {
+  if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') {
     const head = Buffer.alloc(RECIPE_HEAD_BYTES);
-    writeHead(head, RECIPE_KIND.gzip, recipe.sizeBytes);
-    return Buffer.concat([head, encodeGzipBody(recipe)]);
+    writeHead(head, RECIPE_KIND[recipe.kind], recipe.sizeBytes);
+    return Buffer.concat([
+      head,
+      recipe.kind === 'gzip' ? encodeGzipBody(recipe) : encodeCheckpointBody(recipe),
+    ]);
   }
   if (recipe.kind === 'plain') {
     const out = Buffer.alloc(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
@@ -90,9 +95,10 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   if (view.toString('latin1', 0, 4) !== RECIPE_MAGIC) throw damagedRecipe(where, 'it has no recipe magic');
   const kind = view.readUInt8(4);
   const sizeBytes = readSize(view, 8, where);
-  if (kind === RECIPE_KIND.gzip) {
+  if (kind === RECIPE_KIND.gzip || kind === RECIPE_KIND.checkpoints) {
     checkReserved(view, 5, 3, where);
-    return decodeGzip(view.subarray(RECIPE_HEAD_BYTES), sizeBytes, where);
+    const decode = kind === RECIPE_KIND.gzip ? decodeGzipBody : decodeCheckpointBody;
+    return decodeBody(() => decode(view.subarray(RECIPE_HEAD_BYTES), sizeBytes), where);
   }
   if (kind !== RECIPE_KIND.plain && kind !== RECIPE_KIND.tar) {
     throw unsupported(`recipe ${where} is of kind ${kind}, which this dbup does not know`, {
@@ -138,9 +144,9 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   return { kind: 'tar', sizeBytes, skeleton: stream, segments };
 }
 
-function decodeGzip(body: Uint8Array, sizeBytes: number, where: string): GzipRecipe {
+function decodeBody(decode: () => Recipe, where: string): Recipe {
   try {
-    return decodeGzipBody(body, sizeBytes);
+    return decode();
   } catch (error) {
     if (error instanceof UnknownEncoderError)
       throw unsupported(`recipe ${where}: ${error.message}`, { recipe: where });

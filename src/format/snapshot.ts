@@ -1,16 +1,28 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { checkFormat, JsonFields as Fields, type JsonFields, parsePoolJson } from './json-fields.js';
+import type { Recipe } from './recipe.js';
 
 /** docs/format.md, "Snapshot". */
 export const SNAPSHOT_FORMAT = 1;
 /** The snapshot leads to recipes of gzip files. */
 export const GZIP_RECIPE_FEATURE = 'gzip-recipe';
-const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE];
+/** The snapshot leads to recipes of checkpoints in gzip files. */
+export const GZIP_CHECKPOINTS_FEATURE = 'gzip-checkpoints';
+const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE, GZIP_CHECKPOINTS_FEATURE];
+const RECIPE_FEATURES: Partial<Record<Recipe['kind'], string>> = {
+  gzip: GZIP_RECIPE_FEATURE,
+  checkpoints: GZIP_CHECKPOINTS_FEATURE,
+};
 const HEX64 = /^[0-9a-f]{64}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** Any repository, and a tag as docker has it: printable ASCII, so that it can be shown as it is. */
 const REFERENCE = /^[!-~]{1,512}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+
+/** The feature of a snapshot that leads to recipes of a kind, if it takes one. */
+export function featureOfRecipe(kind: Recipe['kind']): string | undefined {
+  return RECIPE_FEATURES[kind];
+}
 
 /** A blob the image needs, and the chunk that holds the recipe that rebuilds it. */
 export interface SnapshotBlob {

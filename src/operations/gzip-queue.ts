@@ -29,8 +29,8 @@ export class GzipQueue {
   readonly #waiting: (QueuedGzip & { task: GzipProofTask })[] = [];
   /** Of the file stored last; the next is likely to be of the same. */
   #last: EncoderSpec | null = null;
-  /** True once a gzip file was stored open. */
-  hasStoredOpen = false;
+  /** The snapshot features that announce what was stored. */
+  readonly features = new Set<string>();
 
   constructor(ingest: ChunkIngest, workers: GzipWorkers, context: OperationContext) {
     this.#ingest = ingest;
@@ -69,10 +69,8 @@ export class GzipQueue {
       report({ type: 'bytes', task: work, doneBytes, totalBytes });
     });
     report({ type: 'end', task: work });
-    if (stored.encoder) {
-      this.#last = stored.encoder;
-      this.hasStoredOpen = true;
-    }
+    if (stored.encoder) this.#last = stored.encoder;
+    for (const feature of stored.features) this.features.add(feature);
     await done(stored);
     await this.#waiting.shift()!.dispose();
   }

@@ -96,7 +96,7 @@ async function open(cache: BlockCache, { recipeId, sizeBytes, digestHex }: ToReb
   if (digestHex !== null) return openBlob(cache, { recipeId, sizeBytes, digestHex });
   const recipe = await readRecipe(cache, recipeId, sizeBytes);
   if (recipe.kind === 'plain') return new ZeroSource(sizeBytes);
-  if (recipe.kind === 'gzip') return openArchive(cache, recipeId, sizeBytes);
+  if (recipe.kind !== 'tar') return openArchive(cache, recipeId, sizeBytes);
   const { skeleton } = recipe;
   // Only how many content bytes there are tells where they go; what they are is looked at blob by blob.
   return new TarSource(

@@ -2,7 +2,7 @@ import type { SnapshotRecord } from '../catalog/catalog.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
-import { GZIP_RECIPE_FEATURE, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
+import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
@@ -199,7 +199,7 @@ export class SaveSession {
   ): Promise<SavedImage[]> {
     await this.ingest.finish();
     const saved: SavedImage[] = [];
-    const features = this.gzip.hasStoredOpen || this.known.foundGzip ? [GZIP_RECIPE_FEATURE] : [];
+    const features = [...new Set([...this.gzip.features, ...this.known.foundFeatures])].sort();
     let newBytes = this.#packs.writtenBytes;
     let newPlainBytes = this.ingest.newPlainBytes;
     for (const { image, references, archive, imageBytes } of images) {

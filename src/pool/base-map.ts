@@ -65,7 +65,7 @@ export class BaseMap {
     this.#addNode(Buffer.from(recipeId, 'hex'));
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     if (recipe.kind === 'tar') await this.#addTar(recipe);
-    else if (recipe.kind === 'gzip')
+    else if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints')
       await this.addBlob(recipe.inner.recipeId, recipe.inner.sizeBytes, depth + 1);
     else await this.#addStream(recipe.stream);
   }

@@ -1,10 +1,12 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
+import type { Checkpoint } from '../format/checkpoint-recipe.js';
+import type { GzipRecipe } from '../format/gzip-recipe.js';
 import { type BlobRef, decodeRecipe, type Recipe, type Segment } from '../format/recipe.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import type { BlockCache } from './block-cache.js';
 import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
-import { GzipSource } from './gzip-source.js';
+import { GzipSource, partsOf } from './gzip-source.js';
 
 const VERIFY_WINDOW_BYTES = 256 * 1024;
 
@@ -112,11 +114,16 @@ async function openParts(
   depth: number,
 ): Promise<ByteSource> {
   if (recipe.kind === 'gzip') {
-    const { recipeId, sizeBytes } = recipe.inner;
-    checkRecipeDepth(recipeId, depth + 1);
-    const inner = await readRecipe(cache, recipeId, sizeBytes);
+    const { inner, checkpoints } = await readGzipInner(cache, recipe, depth);
+    const parts = partsOf(recipe, checkpoints);
     // What covers the gzip file proves the plain bytes as well.
-    return new GzipSource(cache.gzip, recipe, await openParts(cache, inner, verifyChunks, depth + 1));
+    const source = await openParts(cache, inner, verifyChunks, depth + (checkpoints.length > 0 ? 2 : 1));
+    return new GzipSource(cache.gzip, recipe, source, { parts, history: NOTHING });
+  }
+  if (recipe.kind === 'checkpoints') {
+    checkRecipeDepth(recipe.inner.recipeId, depth + 1);
+    const inner = await readRecipe(cache, recipe.inner.recipeId, recipe.sizeBytes);
+    return openParts(cache, inner, verifyChunks, depth + 1);
   }
   if (recipe.kind === 'plain') return new StreamSource(cache, recipe.stream, verifyChunks);
   const openSegment = async (segment: Segment): Promise<ByteSource> =>
@@ -125,6 +132,20 @@ async function openParts(
       : new StreamSource(cache, segment.stream, verifyChunks);
   const content = new SequenceSource(recipe.segments.map((segment) => () => openSegment(segment)));
   return new TarSource(new StreamSource(cache, recipe.skeleton, verifyChunks), content);
+}
+
+/** The recipe of a gzip file's plain bytes, and the checkpoints if there are any. */
+async function readGzipInner(
+  cache: BlockCache,
+  { inner: { recipeId, sizeBytes } }: GzipRecipe,
+  depth: number,
+): Promise<{ inner: Recipe; checkpoints: Checkpoint[] }> {
+  checkRecipeDepth(recipeId, depth + 1);
+  const inner = await readRecipe(cache, recipeId, sizeBytes);
+  if (inner.kind !== 'checkpoints') return { inner, checkpoints: [] };
+  checkRecipeDepth(inner.inner.recipeId, depth + 2);
+  const { checkpoints } = inner;
+  return { inner: await readRecipe(cache, inner.inner.recipeId, sizeBytes), checkpoints };
 }
 
 /** @throws DbupError POOL_DAMAGED for recipes nested deeper than any writer nests them */

@@ -2,7 +2,9 @@ import { open } from 'node:fs/promises';
 import { inflateGzip } from '../compress/exact/inflate-gzip.js';
 import type { ReadAt } from '../compress/exact/inflate-member.js';
 import { type PlainDigest, PlainDigester } from '../compress/plain-digest.js';
+import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import { type EncoderSpec, encoderName } from '../format/encoder-spec.js';
+import { GZIP_CHECKPOINTS_FEATURE, GZIP_RECIPE_FEATURE } from '../format/snapshot.js';
 import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
 import type { FileRegion, GzipProofTask } from './gzip-workers.js';
@@ -16,6 +18,8 @@ export interface StoredGzip {
   plain: PlainDigest | null | undefined;
   /** The encoder of its last member, if all are made again exactly. */
   encoder: EncoderSpec | null;
+  /** The snapshot features that announce what it is stored as. */
+  features: string[];
 }
 
 /**
@@ -42,21 +46,39 @@ export async function storeGzip(
     if (!proof.exact || opened?.sizeBytes !== proof.plainBytes) {
       const { blob, plain } = await storeVerbatim(ingest, readAt);
       const reason = proof.exact ? 'damaged' : proof.reason;
-      return { blob: plain === undefined ? blob : { ...blob, verbatim: reason }, plain, encoder: null };
+      return {
+        blob: plain === undefined ? blob : { ...blob, verbatim: reason },
+        plain,
+        encoder: null,
+        features: [],
+      };
     }
     const { sizeBytes } = region;
-    const { members, trailing, digestHex } = proof;
-    const inner = { recipeId: opened.recipeId, sizeBytes: opened.sizeBytes };
+    const { members, trailing, checkpoints, digestHex } = proof;
+    const inner = storeCheckpoints(ingest, opened, checkpoints);
     const recipeId = storeRecipe(ingest, { kind: 'gzip', sizeBytes, inner, members, trailing });
     const { encoder } = members.at(-1)!;
     return {
       blob: { digestHex, sizeBytes, recipeId, encoder: encoderName(encoder) },
       plain: { compression: 'gzip', digestHex: opened.digestHex, sizeBytes: opened.sizeBytes },
       encoder,
+      features:
+        checkpoints.length > 0 ? [GZIP_RECIPE_FEATURE, GZIP_CHECKPOINTS_FEATURE] : [GZIP_RECIPE_FEATURE],
     };
   } finally {
     await file.close();
   }
+}
+
+/** Puts the checkpoints, if there are any, between the gzip recipe and that of its plain bytes. */
+function storeCheckpoints(
+  ingest: ChunkIngest,
+  { recipeId, sizeBytes }: StoredBlob,
+  checkpoints: Checkpoint[],
+): { recipeId: string; sizeBytes: number } {
+  const inner = { recipeId, sizeBytes };
+  if (checkpoints.length === 0) return inner;
+  return { recipeId: storeRecipe(ingest, { kind: 'checkpoints', sizeBytes, inner, checkpoints }), sizeBytes };
 }
 
 /** Null when it does not inflate, or the proof has failed meanwhile. */

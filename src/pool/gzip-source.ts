@@ -1,36 +1,77 @@
+import { type GzipPart, gzipParts } from '../compress/exact/gzip-parts.js';
+import { WRONG_CHECKPOINT } from '../compress/exact/gzip-rebuilder.js';
+import { STATE_HISTORY_BYTES } from '../compress/exact/resumable-encoder.js';
+import { createTail } from '../compress/exact/tail.js';
 import { DbupError } from '../core/errors.js';
+import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import type { GzipRecipe } from '../format/gzip-recipe.js';
 import { type ByteSource, NOTHING } from './byte-source.js';
-import type { EncodeAnswer, EncodeSlot, GzipStream, GzipWorkers } from './gzip-workers.js';
+import {
+  type EncodeAnswer,
+  type EncodeSlot,
+  type GzipStream,
+  type GzipWorkers,
+  PIECE_BYTES,
+} from './gzip-workers.js';
 
-/** Handed over at a time, and pieces under way: enough that the thread never waits for the next. */
-const PIECE_BYTES = 512 * 1024;
+/** Under way for one thread: enough that it never waits for the next. */
 const PIECES_AHEAD = 3;
-/** An encoder keeps some back and gives it out with a later piece. */
-const ENCODED_BYTES = PIECE_BYTES + 256 * 1024;
+/** Between two checkpoints, about; pieces of the part in each thread are held until those before it are done. */
+const PIECES_OF_A_PART = 16;
+/** Memory held: 60 MiB. */
+const MAX_PIECES_AHEAD = 64;
 
 interface Piece {
   slot: EncodeSlot;
+  stream: GzipStream;
+  isLast: boolean;
   answer: Promise<EncodeAnswer>;
 }
 
-/** A gzip file made again, in another thread, of the plain bytes of an inner source, which it closes. */
+/** Where to begin and end, if not with the whole file: parts that follow each other. */
+export interface GzipStretch {
+  readonly parts: readonly GzipPart[];
+  /** The plain bytes before the first, at least STATE_HISTORY_BYTES of them if there are as many. */
+  readonly history: Uint8Array;
+}
+
+/**
+ * A gzip file made again, in other threads, of the plain bytes of an inner source, which it closes. The parts between
+ * checkpoints are made side by side.
+ */
 export class GzipSource implements ByteSource {
   current: Uint8Array = NOTHING;
+  readonly #workers: GzipWorkers;
+  readonly #recipe: GzipRecipe;
   readonly #inner: ByteSource;
-  readonly #stream: GzipStream;
+  readonly #parts: readonly GzipPart[];
+  readonly #piecesAhead: number;
+  readonly #history = createTail(STATE_HISTORY_BYTES);
   readonly #ahead: Piece[] = [];
-  readonly #freeSlots: EncodeSlot[] = [];
+  readonly #streams = new Set<GzipStream>();
+  /** The part that is handed over. */
+  #partNumber = 0;
+  #partLeftBytes: number;
+  #stream: GzipStream | null = null;
+  /** Plain bytes that were read already. */
+  #unread: Uint8Array = NOTHING;
   /** What comes after `current`, and the slot these are in. */
   #rest: Uint8Array[] = [];
   #slot: EncodeSlot | null = null;
-  #leftBytes: number;
-  #hasEnded = false;
 
-  constructor(workers: GzipWorkers, { members, trailing, inner }: GzipRecipe, source: ByteSource) {
+  /** @throws DbupError POOL_DAMAGED when the checkpoints do not fit the file */
+  constructor(workers: GzipWorkers, recipe: GzipRecipe, source: ByteSource, { parts, history }: GzipStretch) {
+    this.#workers = workers;
+    this.#recipe = recipe;
     this.#inner = source;
-    this.#leftBytes = inner.sizeBytes;
-    this.#stream = workers.open(members, trailing);
+    this.#parts = parts;
+    this.#history.append(history);
+    this.#partLeftBytes = parts[0]!.plainBytes;
+    const partsAtOnce = Math.min(workers.threads, parts.length) - 1;
+    this.#piecesAhead = Math.min(
+      MAX_PIECES_AHEAD,
+      PIECES_AHEAD + (partsAtOnce + 1) * (partsAtOnce > 0 ? PIECES_OF_A_PART : 0),
+    );
   }
 
   consume(byteCount: number): void {
@@ -44,14 +85,16 @@ export class GzipSource implements ByteSource {
         this.current = rest;
         return true;
       }
-      if (this.#slot) this.#freeSlots.push(this.#slot);
+      if (this.#slot) this.#workers.returnSlot(this.#slot);
       this.#slot = null;
-      while (!this.#hasEnded && this.#ahead.length < PIECES_AHEAD) await this.#handOver();
+      while (this.#partNumber < this.#parts.length && this.#ahead.length < this.#piecesAhead)
+        await this.#handOver();
       const next = this.#ahead.shift();
       if (!next) return false;
       const { encodedBytes, rest: others } = await next.answer.catch((error) => {
         throw cannotEncode(error);
       });
+      if (next.isLast) this.#close(next.stream);
       this.#slot = next.slot;
       this.#rest = [next.slot.encoded.subarray(0, encodedBytes), ...others].filter(
         ({ length }) => length > 0,
@@ -60,41 +103,91 @@ export class GzipSource implements ByteSource {
   }
 
   async close(): Promise<void> {
-    this.#stream.close();
+    for (const { answer, slot } of this.#ahead.splice(0)) {
+      // Until then the thread writes to it.
+      answer.finally(() => this.#workers.returnSlot(slot)).catch(() => {});
+    }
+    for (const stream of this.#streams) this.#close(stream);
+    this.current = NOTHING;
+    this.#rest = [];
+    if (this.#slot) this.#workers.returnSlot(this.#slot);
+    this.#slot = null;
     await this.#inner.close();
   }
 
+  #close(stream: GzipStream): void {
+    stream.close();
+    this.#streams.delete(stream);
+  }
+
+  /** The next piece of the part. */
   async #handOver(): Promise<void> {
-    const slot = this.#freeSlots.pop() ?? newSlot();
-    const plainBytes = Math.min(PIECE_BYTES, this.#leftBytes);
-    for (let fill = 0; fill < plainBytes; ) {
+    const part = this.#parts[this.#partNumber]!;
+    const stream = this.#stream ?? this.#open(part);
+    const slot = this.#workers.takeSlot();
+    const plainBytes = Math.min(PIECE_BYTES, this.#partLeftBytes);
+    await this.#fill(slot.plain.subarray(0, plainBytes));
+    this.#history.append(slot.plain.subarray(0, plainBytes));
+    this.#partLeftBytes -= plainBytes;
+    const isLast = this.#partLeftBytes === 0;
+    if (isLast) await this.#endPart(part, slot.plain.subarray(plainBytes, plainBytes + part.lookaheadBytes));
+    const lookaheadBytes = isLast ? part.lookaheadBytes : 0;
+    const answer = stream.encode(slot, plainBytes, isLast, lookaheadBytes);
+    answer.catch(() => {});
+    this.#ahead.push({ slot, stream, isLast, answer });
+  }
+
+  #open(part: GzipPart): GzipStream {
+    const { firstMember, memberCount } = part;
+    const members = this.#recipe.members.slice(firstMember, firstMember + memberCount);
+    const history = part.state ? this.#history.last().slice() : NOTHING;
+    const trailing = part.encodedBytes === null ? this.#recipe.trailing : NOTHING;
+    this.#stream = this.#workers.open(members, trailing, { part, history });
+    this.#streams.add(this.#stream);
+    return this.#stream;
+  }
+
+  /** Goes on to the next part, having read of it what is needed to make this one. */
+  async #endPart(part: GzipPart, lookahead: Uint8Array): Promise<void> {
+    this.#stream = null;
+    this.#partNumber++;
+    if (part.encodedBytes !== null) {
+      await this.#fill(lookahead);
+      this.#unread = Buffer.concat([lookahead, this.#unread]);
+      this.#partLeftBytes = this.#parts[this.#partNumber]?.plainBytes ?? 0;
+      return;
+    }
+    // The end must be asked for: what checks the plain bytes checks there.
+    const hasEnded = this.#inner.current.length === 0 && !(await this.#inner.advance());
+    if (!hasEnded || this.#unread.length > 0) throw wrongLength();
+  }
+
+  async #fill(target: Uint8Array): Promise<void> {
+    const known = this.#unread.subarray(0, target.length);
+    target.set(known);
+    this.#unread = this.#unread.subarray(known.length);
+    for (let fill = known.length; fill < target.length; ) {
       const { current } = this.#inner;
       if (current.length === 0) {
         if (await this.#inner.advance()) continue;
         throw wrongLength();
       }
-      const taken = Math.min(current.length, plainBytes - fill);
-      slot.plain.set(current.subarray(0, taken), fill);
+      const taken = Math.min(current.length, target.length - fill);
+      target.set(current.subarray(0, taken), fill);
       this.#inner.consume(taken);
       fill += taken;
     }
-    this.#leftBytes -= plainBytes;
-    if (this.#leftBytes === 0) {
-      // The end must be asked for: what checks the plain bytes checks there.
-      this.#hasEnded = this.#inner.current.length === 0 && !(await this.#inner.advance());
-      if (!this.#hasEnded) throw wrongLength();
-    }
-    const answer = this.#stream.encode(slot, plainBytes, this.#hasEnded);
-    answer.catch(() => {});
-    this.#ahead.push({ slot, answer });
   }
 }
 
-function newSlot(): EncodeSlot {
-  return {
-    plain: new Uint8Array(new SharedArrayBuffer(PIECE_BYTES)),
-    encoded: new Uint8Array(new SharedArrayBuffer(ENCODED_BYTES)),
-  };
+/** The parts that the checkpoints make of a gzip file. @throws DbupError POOL_DAMAGED when they do not fit it */
+export function partsOf(recipe: GzipRecipe, checkpoints: readonly Checkpoint[]): GzipPart[] {
+  try {
+    return gzipParts(recipe, checkpoints);
+  } catch (error) {
+    if (error instanceof RangeError) throw wrongCheckpoint(error);
+    throw error;
+  }
 }
 
 function wrongLength(): DbupError {
@@ -103,7 +196,15 @@ function wrongLength(): DbupError {
   });
 }
 
+function wrongCheckpoint(error: Error): DbupError {
+  return new DbupError('POOL_DAMAGED', `a gzip file cannot be made again: ${error.message}`, {
+    hint: 'Nothing of it was accepted. Run `dbup verify`, then `dbup repair --from OTHER_POOL`.',
+    cause: error,
+  });
+}
+
 function cannotEncode(error: unknown): DbupError {
+  if ((error as NodeJS.ErrnoException).code === WRONG_CHECKPOINT) return wrongCheckpoint(error as Error);
   return new DbupError(
     'POOL_FORMAT_UNSUPPORTED',
     `a gzip file cannot be made again: ${(error as Error).message}`,

@@ -18,10 +18,13 @@ async function run(job: GzipJob): Promise<unknown> {
       return answer;
     }
     case 'open':
-      streams.set(job.stream, new GzipRebuilder(job.members, job.trailing));
+      streams.set(
+        job.stream,
+        new GzipRebuilder(job.members, job.trailing, job.stretch?.part, job.stretch?.history),
+      );
       return null;
     case 'encode':
-      return encode(streams.get(job.stream)!, job);
+      return encode(streams.get(job.stream), job);
     case 'close':
       streams.delete(job.stream);
       return null;
@@ -43,7 +46,11 @@ async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
   }
 }
 
-function encode(rebuilder: GzipRebuilder, { slot, plainBytes, isLast }: EncodeJob): EncodeAnswer {
+function encode(
+  rebuilder: GzipRebuilder | undefined,
+  { slot, plainBytes, isLast, lookaheadBytes }: EncodeJob,
+): EncodeAnswer {
+  if (!rebuilder) throw new Error('a gzip file that was not begun');
   const answer: EncodeAnswer = { encodedBytes: 0, rest: [] };
   const take = (bytes: Uint8Array): void => {
     const fits = answer.rest.length > 0 ? 0 : slot.encoded.length - answer.encodedBytes;
@@ -52,7 +59,7 @@ function encode(rebuilder: GzipRebuilder, { slot, plainBytes, isLast }: EncodeJo
     if (bytes.length > fits) answer.rest.push(new Uint8Array(bytes.subarray(fits)));
   };
   rebuilder.write(slot.plain.subarray(0, plainBytes), take);
-  if (isLast) rebuilder.finish(take);
+  if (isLast) rebuilder.finish(take, slot.plain.subarray(plainBytes, plainBytes + lookaheadBytes));
   return answer;
 }
 

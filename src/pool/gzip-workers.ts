@@ -1,7 +1,16 @@
-import type { ProvenMember, VerbatimReason } from '../compress/exact/prove-gzip.js';
+import type { GzipPart } from '../compress/exact/gzip-parts.js';
+import type { GzipProof, VerbatimReason } from '../compress/exact/prove-gzip.js';
+import { STATE_LOOKAHEAD_BYTES } from '../compress/exact/resumable-encoder.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { GzipMember } from '../format/gzip-recipe.js';
 import { type WorkerLane, WorkerPool } from '../stream/worker-pool.js';
+
+/** Plain bytes handed over at a time. */
+export const PIECE_BYTES = 512 * 1024;
+/** An encoder keeps some back and gives it out with a later piece; what does not fit goes another way. */
+const ENCODED_BYTES = 384 * 1024;
+/** Kept for the next file. */
+const MAX_FREE_SLOTS = 64;
 
 /** A stretch of a file that nobody changes meanwhile. */
 export interface FileRegion {
@@ -33,6 +42,14 @@ export interface OpenJob {
   stream: number;
   members: readonly GzipMember[];
   trailing: Uint8Array;
+  stretch?: PartOfGzip;
+}
+
+/** What is to be made of a gzip file, where it is not all of it. */
+export interface PartOfGzip {
+  part: GzipPart;
+  /** Plain bytes before it, as many as its state wants. */
+  history: Uint8Array;
 }
 
 /** The next plain bytes, answered by an {@link EncodeAnswer}. */
@@ -42,6 +59,8 @@ export interface EncodeJob {
   slot: EncodeSlot;
   plainBytes: number;
   isLast: boolean;
+  /** Plain bytes after these, which belong to the next part. */
+  lookaheadBytes: number;
 }
 
 /** Memory shared with the thread: plain bytes on the way there, what they make on the way back. */
@@ -63,16 +82,11 @@ export interface CloseJob {
 
 export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CloseJob;
 
-/** What a whole gzip file was found to be. */
-export type ProofAnswer =
-  | { exact: true; members: ProvenMember[]; trailing: Uint8Array; plainBytes: number; digestHex: string }
-  | { exact: false; reason: VerbatimReason };
-
 /** A proof under way in another thread. */
 export interface GzipProofTask {
   /** The encoder that makes the beginning; null when there is none. */
   readonly likely: Promise<EncoderSpec | null>;
-  readonly proof: Promise<ProofAnswer>;
+  readonly proof: Promise<GzipProof>;
   /** True when the proof has ended and the file is not made again exactly. */
   readonly hasFailed: boolean;
   /** Makes the thread stop; the promises may then never resolve to anything of use. */
@@ -82,6 +96,7 @@ export interface GzipProofTask {
 /** The threads that prove gzip files and make them again, started when the first comes. */
 export class GzipWorkers {
   readonly #pool: WorkerPool<GzipJob>;
+  readonly #freeSlots: EncodeSlot[] = [];
   #nextStream = 0;
 
   constructor(threads: number) {
@@ -97,7 +112,7 @@ export class GzipWorkers {
     const probed = lane.run<EncoderSpec | VerbatimReason>({ type: 'probe', ...request });
     const likely = probed.then((found) => (typeof found === 'string' ? null : found));
     const proof = probed
-      .then(async (found): Promise<ProofAnswer> => {
+      .then(async (found): Promise<GzipProof> => {
         if (typeof found === 'string') return { exact: false, reason: found };
         return lane.run({ type: 'prove', ...request, last: found });
       })
@@ -123,11 +138,30 @@ export class GzipWorkers {
     };
   }
 
-  /** Begins to make a gzip file. The caller closes it. */
-  open(members: readonly GzipMember[], trailing: Uint8Array): GzipStream {
+  get threads(): number {
+    return this.#pool.size;
+  }
+
+  /** Room for a piece. The caller returns it when nobody uses it any more. */
+  takeSlot(): EncodeSlot {
+    return (
+      this.#freeSlots.pop() ?? {
+        plain: new Uint8Array(new SharedArrayBuffer(PIECE_BYTES + STATE_LOOKAHEAD_BYTES)),
+        encoded: new Uint8Array(new SharedArrayBuffer(ENCODED_BYTES)),
+      }
+    );
+  }
+
+  returnSlot(slot: EncodeSlot): void {
+    if (this.#freeSlots.length < MAX_FREE_SLOTS) this.#freeSlots.push(slot);
+  }
+
+  /** Begins to make a gzip file, or a part of it, of whose members `members` are. The caller closes it. */
+  open(members: readonly GzipMember[], trailing: Uint8Array, stretch?: PartOfGzip): GzipStream {
     const stream = this.#nextStream++;
     const lane = this.#pool.openLane();
-    const opened = lane.run<void>({ type: 'open', stream, members, trailing });
+    const job: OpenJob = { type: 'open', stream, members, trailing, ...(stretch && { stretch }) };
+    const opened = lane.run<void>(job);
     opened.catch(() => {});
     return new GzipStream(lane, stream, opened);
   }
@@ -150,8 +184,14 @@ export class GzipStream {
   }
 
   /** Takes the first bytes of the slot; it is the caller's again when the promise resolves. */
-  async encode(slot: EncodeSlot, plainBytes: number, isLast: boolean): Promise<EncodeAnswer> {
-    const job: EncodeJob = { type: 'encode', stream: this.#stream, slot, plainBytes, isLast };
+  async encode(
+    slot: EncodeSlot,
+    plainBytes: number,
+    isLast: boolean,
+    lookaheadBytes = 0,
+  ): Promise<EncodeAnswer> {
+    const stream = this.#stream;
+    const job: EncodeJob = { type: 'encode', stream, slot, plainBytes, isLast, lookaheadBytes };
     const encoded = this.#lane.run<EncodeAnswer>(job);
     encoded.catch(() => {});
     await this.#opened;

@@ -11,10 +11,10 @@ export class KnownBlobs {
   /** Digest of a compressed layer to that of its plain tar, as the snapshots say. */
   readonly #diffIds = new Map<string, string>();
   readonly #complete = new Map<string, boolean>();
-  /** Recipes that lead to those of gzip files. */
-  readonly #open = new Set<string>();
-  /** True when a blob that `find` answered with leads to the recipe of a gzip file. */
-  foundGzip = false;
+  /** By recipe, the snapshot features that announce what it leads to. */
+  readonly #features = new Map<string, Iterable<string>>();
+  /** The features that announce what the blobs `find` answered with lead to. */
+  readonly foundFeatures = new Set<string>();
   /** Sizes of the blobs that `find` answered with, by digest. */
   readonly foundBytes = new Map<string, number>();
   readonly #cache: BlockCache;
@@ -46,7 +46,7 @@ export class KnownBlobs {
     if (!blob || blob.sizeBytes !== sizeBytes) return null;
     if (!(await this.isComplete(blob.recipeId, sizeBytes))) return null;
     this.foundBytes.set(digestHex, sizeBytes);
-    this.foundGzip ||= this.#open.has(blob.recipeId);
+    for (const feature of this.#features.get(blob.recipeId) ?? []) this.foundFeatures.add(feature);
     return blob;
   }
 
@@ -78,7 +78,7 @@ export class KnownBlobs {
       if (error instanceof DbupError && error.code === 'POOL_INCOMPLETE') return false;
       throw error;
     }
-    if (reach.hasGzip) this.#open.add(recipeId);
+    this.#features.set(recipeId, reach.features);
     return reach.missing.count === 0;
   }
 }

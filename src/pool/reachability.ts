@@ -1,7 +1,7 @@
 import { ChunkTable } from '../catalog/chunk-table.js';
 import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
-import type { Snapshot } from '../format/snapshot.js';
+import { featureOfRecipe, type Snapshot } from '../format/snapshot.js';
 import { decodeListNode } from '../format/stream-list.js';
 import { checkRecipeDepth, readRecipe } from './blob-source.js';
 import { BlockBases, NO_BASE } from './block-bases.js';
@@ -31,8 +31,8 @@ export class Reachability {
   readonly missing = new ChunkTable();
   /** How many recipes and list nodes cannot be read for want of chunks: what those lead to is unknown. */
   missingNodes = 0;
-  /** True when a recipe of a gzip file was met. */
-  hasGzip = false;
+  /** Snapshot features that announce the recipes met. */
+  readonly features = new Set<string>();
 
   /** @param everyCopy for a deleter, see {@link BlockBases} */
   constructor(cache: BlockCache, chunks: ChunkCatalog, signal?: AbortSignal, { everyCopy = false } = {}) {
@@ -68,7 +68,8 @@ export class Reachability {
     if (!this.#enter(Buffer.from(recipeId, 'hex'))) return;
     if (this.#signal) throwIfInterrupted(this.#signal);
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
-    if (recipe.kind === 'gzip') this.hasGzip = true;
+    const feature = featureOfRecipe(recipe.kind);
+    if (feature) this.features.add(feature);
     for (const stream of streamsOf(recipe)) await this.#addStream(stream);
     for (const inner of recipesIn(recipe)) await this.addRecipe(inner.recipeId, inner.sizeBytes, depth + 1);
   }
@@ -139,7 +140,7 @@ export class Reachability {
 
 /** The streams of a recipe itself, not of the blobs in it. */
 export function streamsOf(recipe: Recipe): StreamRef[] {
-  if (recipe.kind === 'gzip') return [];
+  if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') return [];
   if (recipe.kind === 'plain') return [recipe.stream];
   const streams = [recipe.skeleton];
   for (const segment of recipe.segments) if (segment.type === 'stream') streams.push(segment.stream);
@@ -148,7 +149,7 @@ export function streamsOf(recipe: Recipe): StreamRef[] {
 
 /** The recipes that a recipe leads to. */
 export function recipesIn(recipe: Recipe): { recipeId: string; sizeBytes: number }[] {
-  if (recipe.kind === 'gzip') return [recipe.inner];
+  if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') return [recipe.inner];
   if (recipe.kind === 'plain') return [];
   return recipe.segments.flatMap((segment) => (segment.type === 'blob' ? [segment.blob] : []));
 }

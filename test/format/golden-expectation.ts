@@ -6,6 +6,8 @@ export interface Expectation {
   archives: Record<string, string>;
   /** The error code where loading fails, by address; `open` for opening the pool itself. */
   errors: Record<string, string>;
+  /** Of versions with gzip layers, by address: SHA-256 of the saved archive, and of each layer's plain tar. */
+  gzip?: Record<string, { archive: string; plain: string[] }>;
 }
 
 export type Maker = (directory: string) => Promise<Expectation>;

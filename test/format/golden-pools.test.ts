@@ -45,12 +45,21 @@ describe('golden pools', () => {
     const names = (await readdir(POOLS, { withFileTypes: true })).filter((entry) => entry.isDirectory());
     expect(names.map(({ name }) => name).sort()).toEqual(Object.keys(EXPECTED).sort());
     for (const name of Object.keys(MAKERS)) expect(EXPECTED[name], name).toBeDefined();
-    for (const { archives, errors } of Object.values(EXPECTED)) {
-      expect(Object.keys(archives).length + Object.keys(errors).length).toBeGreaterThan(0);
+    for (const { archives, errors, gzip = {} } of Object.values(EXPECTED)) {
+      expect(Object.keys({ ...archives, ...errors, ...gzip }).length).toBeGreaterThan(0);
     }
   });
 
-  for (const [name, { archives, errors }] of Object.entries(EXPECTED)) {
+  for (const [name, { archives, errors, gzip = {} }] of Object.entries(EXPECTED)) {
+    for (const [address, { archive, plain }] of Object.entries(gzip)) {
+      it(`${name}: ${address} comes back exactly, and its layers plain without encoders`, async () => {
+        expect(sha256Hex(await loadArchive(join(copies, name), address))).toBe(archive);
+        const out = join(copies, `${name}.plain`);
+        expect(runExtract(join(copies, name), address, '--plain', out).stderr).toBe('');
+        for (const digest of plain)
+          expect(sha256Hex(await readFile(join(out, `${digest}.tar`)))).toBe(digest);
+      });
+    }
     for (const [address, digest] of Object.entries(archives)) {
       it(`${name}: ${address} comes back exactly`, async () => {
         expect(sha256Hex(await loadArchive(join(copies, name), address))).toBe(digest);

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { xxh64 } from '../../src/hash/xxh64.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
 import { type Expectation, fails, fromFiles, type Maker, ok } from './golden-expectation.js';
+import { GZIP_POOLS } from './gzip-golden-pools.js';
 import {
   blobSegment,
   descriptorFile,
@@ -221,6 +222,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     fails('POOL_FORMAT_UNSUPPORTED'),
   ),
   ...LEANING_POOLS,
+  ...GZIP_POOLS,
   'newer-format': injured(
     (files) =>
       void files.set('dbup-pool.json', descriptorFile({ format: 2, features: { of: 'another shape' } })),

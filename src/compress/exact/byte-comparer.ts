@@ -1,4 +1,5 @@
 import type { Sha256Stream } from '../../hash/sha256.js';
+import { lastBytes } from './tail.js';
 
 const WINDOW_BYTES = 256 * 1024;
 
@@ -24,12 +25,14 @@ export class ByteComparer {
   position: number;
   readonly #file: CompressedFile;
   readonly #sha256: Sha256Stream | null;
+  #hashedTo: number;
   readonly #buffer = Buffer.allocUnsafe(WINDOW_BYTES);
   #window: Buffer = this.#buffer.subarray(0, 0);
 
   constructor(file: CompressedFile, position: number, sha256: Sha256Stream | null = null) {
     this.#file = file;
     this.position = position;
+    this.#hashedTo = position;
     this.#sha256 = sha256;
   }
 
@@ -41,6 +44,13 @@ export class ByteComparer {
     this.#compare(bytes, true);
   }
 
+  /** Compares from an earlier position on once more; nothing is hashed twice. */
+  goBack(position: number): void {
+    if (position === this.position) return;
+    this.position = position;
+    this.#window = this.#buffer.subarray(0, 0);
+  }
+
   #compare(bytes: Uint8Array, isTrailer: boolean): void {
     for (let done = 0; done < bytes.length; ) {
       if (this.#window.length === 0) this.#fill();
@@ -48,7 +58,10 @@ export class ByteComparer {
       const isEqual = piece.length > 0 && piece.equals(bytes.subarray(done, done + piece.length));
       this.position += piece.length;
       if (!isEqual) throw new Difference(this.position, isTrailer);
-      this.#sha256?.update(piece);
+      if (this.#sha256 && this.position > this.#hashedTo) {
+        this.#sha256.update(lastBytes(piece, this.position - this.#hashedTo));
+        this.#hashedTo = this.position;
+      }
       this.#window = this.#window.subarray(piece.length);
       done += piece.length;
     }

@@ -4,24 +4,46 @@ import { crc32 } from '../../hash/crc32.js';
 import type { DeflateEncoder, EmitBytes } from './deflate-encoder.js';
 import { createEncoder } from './encoder-registry.js';
 import { gzipTrailer } from './gzip-header.js';
+import type { GzipPart } from './gzip-parts.js';
+import { isResumable } from './resumable-encoder.js';
 
 /** Encoders kept for the members to come. */
 const MAX_ENCODERS = 4;
 
-/** Makes a gzip file again of its plain bytes, as a recipe says. */
+/** The code of the error of a part that cannot be made as its checkpoints say. */
+export const WRONG_CHECKPOINT = 'WRONG_CHECKPOINT';
+
+/** Makes a gzip file again of its plain bytes, as a recipe says, or one part of it. */
 export class GzipRebuilder {
   readonly #members: readonly GzipMember[];
   readonly #trailing: Uint8Array;
+  readonly #part: GzipPart | undefined;
   readonly #encoders = new Map<string, DeflateEncoder>();
   /** The member in the making, or the next one. */
   #number = 0;
   #encoder: DeflateEncoder | null = null;
   #crc = 0;
   #leftBytes = 0;
+  /** Of the part, what is still to be made. */
+  #partBytes = Number.POSITIVE_INFINITY;
 
-  constructor(members: readonly GzipMember[], trailing: Uint8Array) {
+  /**
+   * @param members with a part, those it has bytes of
+   * @param history with a part, the plain bytes before it, or the last STATE_HISTORY_BYTES of them
+   * @throws RangeError when there is no such encoder; with the code {@link WRONG_CHECKPOINT} when the part's state is not one of its
+   */
+  constructor(
+    members: readonly GzipMember[],
+    trailing: Uint8Array,
+    part?: GzipPart,
+    history: Uint8Array = new Uint8Array(0),
+  ) {
     this.#members = members;
     this.#trailing = trailing;
+    this.#part = part;
+    if (!part) return;
+    if (part.encodedBytes !== null) this.#partBytes = part.encodedBytes;
+    if (part.state) this.#resume(part.state, part, history);
   }
 
   /**
@@ -29,21 +51,60 @@ export class GzipRebuilder {
    * @throws RangeError when there is no such encoder
    */
   write(plain: Uint8Array, emit: EmitBytes): void {
+    const take = this.#cut(emit);
     for (let at = 0; at < plain.length; ) {
-      const encoder = this.#encoder ?? this.#begin(emit);
+      const encoder = this.#encoder ?? this.#begin(take);
       const piece = plain.subarray(at, at + this.#leftBytes);
-      this.#crc = crc32(piece, this.#crc);
+      if (this.#endsMember) this.#crc = crc32(piece, this.#crc);
       this.#leftBytes -= piece.length;
       at += piece.length;
-      encoder.write(piece, emit);
-      if (this.#leftBytes === 0) this.#end(encoder, emit);
+      encoder.write(piece, take);
+      if (this.#leftBytes === 0) this.#end(encoder, take);
     }
   }
 
-  /** Ends the file, once all plain bytes were given. @throws RangeError as `write` */
-  finish(emit: EmitBytes): void {
+  /**
+   * Ends the file, or the part, once all its plain bytes were given.
+   * @param lookahead of a part within a member, the plain bytes after it: STATE_LOOKAHEAD_BYTES, or up to the member's end
+   * @throws RangeError as `write`; with the code {@link WRONG_CHECKPOINT} when less came out than the part has
+   */
+  finish(emit: EmitBytes, lookahead: Uint8Array = new Uint8Array(0)): void {
+    if (this.#partBytes < Number.POSITIVE_INFINITY) {
+      if (this.#partBytes > 0) this.write(lookahead, emit);
+      if (this.#partBytes > 0) throw wrongCheckpoint(`${this.#partBytes} bytes are missing before one`);
+      return;
+    }
     while (this.#number < this.#members.length) this.#end(this.#encoder ?? this.#begin(emit), emit);
     emit(this.#trailing);
+  }
+
+  /** False where another part makes the member's trailer. */
+  get #endsMember(): boolean {
+    return !this.#part?.endsWithin || this.#number < this.#members.length - 1;
+  }
+
+  /** What comes after the part is made of what lies behind it, and belongs to the next. */
+  #cut(emit: EmitBytes): EmitBytes {
+    if (this.#partBytes === Number.POSITIVE_INFINITY) return emit;
+    return (bytes) => {
+      const kept = bytes.subarray(0, this.#partBytes);
+      this.#partBytes -= kept.length;
+      if (kept.length > 0) emit(kept);
+    };
+  }
+
+  #resume(state: Uint8Array, { crc, memberBytesBefore }: GzipPart, history: Uint8Array): void {
+    const { encoder: spec, plainBytes } = this.#members[0]!;
+    const encoder = this.#encoderOf(spec);
+    if (!isResumable(encoder)) throw wrongCheckpoint(`${encoderName(spec)} cannot be taken up`);
+    try {
+      encoder.restore(state, history);
+    } catch (error) {
+      throw wrongCheckpoint((error as Error).message);
+    }
+    this.#crc = crc;
+    this.#leftBytes = plainBytes - memberBytesBefore;
+    this.#encoder = encoder;
   }
 
   #begin(emit: EmitBytes): DeflateEncoder {
@@ -73,4 +134,8 @@ export class GzipRebuilder {
     encoder.reset();
     return encoder;
   }
+}
+
+function wrongCheckpoint(reason: string): Error {
+  return Object.assign(new RangeError(`a checkpoint is wrong: ${reason}`), { code: WRONG_CHECKPOINT });
 }

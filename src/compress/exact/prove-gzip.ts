@@ -1,8 +1,9 @@
 import { LIMITS } from '../../core/limits.js';
+import { CHECKPOINT_STATE_BYTES, type Checkpoint } from '../../format/checkpoint-recipe.js';
 import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
-import { crc32 } from '../../hash/crc32.js';
 import { Sha256Stream } from '../../hash/sha256.js';
 import { ByteComparer, type CompressedFile, Difference } from './byte-comparer.js';
+import { CHECKPOINT_INTERVAL_BYTES, CheckpointMaker } from './checkpoint-maker.js';
 import type { DeflateEncoder } from './deflate-encoder.js';
 import { encoderCandidates, firstBlockOf } from './detect-encoder.js';
 import { createEncoder } from './encoder-registry.js';
@@ -16,6 +17,7 @@ const PROBE_BYTES = 1152 * 1024;
 const MAX_PASSES = 6;
 /** Plain bytes an encoder gets at a time, so that a wrong one is found out early. */
 const STEP_BYTES = 64 * 1024;
+const NO_STATE = new Uint8Array(CHECKPOINT_STATE_BYTES);
 
 /** A gzip member that an encoder makes again exactly. */
 export interface ProvenMember {
@@ -34,6 +36,8 @@ export type GzipProof =
       members: ProvenMember[];
       /** What follows the last member. */
       trailing: Uint8Array;
+      /** Of a large file, places from which on it can be made again. */
+      checkpoints: Checkpoint[];
       plainBytes: number;
       /** SHA-256 of the file, over the very bytes that were compared. */
       digestHex: string;
@@ -54,6 +58,8 @@ export interface ProveOptions {
   last: EncoderSpec | null;
   /** Asked now and then; true ends it with an error. */
   isCancelled?: () => boolean;
+  /** Plain bytes from one checkpoint to the next, at least. */
+  checkpointEveryBytes?: number;
 }
 
 /**
@@ -85,6 +91,15 @@ export async function probeGzip(
   }
 }
 
+/** A member that was made again. */
+interface ProvenPass {
+  plainBytes: number;
+  endAt: number;
+  checkpoints: Checkpoint[];
+  /** Of the file up to its end. */
+  sha256: Sha256Stream;
+}
+
 /** The beginning of a member's plain bytes. */
 interface Probe {
   header: Uint8Array;
@@ -97,16 +112,19 @@ interface Probe {
 class GzipProver {
   readonly #file: CompressedFile;
   readonly #isCancelled: () => boolean;
+  readonly #everyBytes: number;
   readonly #encoders = new Map<string, DeflateEncoder>();
   /** Of this member, after how many plain bytes a stream was found not to be it. */
   readonly #failedAfter = new Map<string, number>();
   #last: EncoderSpec | null;
   #sha256 = new Sha256Stream();
+  readonly #checkpoints: Checkpoint[] = [];
 
-  constructor(file: CompressedFile, { last, isCancelled = () => false }: ProveOptions) {
+  constructor(file: CompressedFile, options: ProveOptions) {
     this.#file = file;
-    this.#last = last;
-    this.#isCancelled = isCancelled;
+    this.#last = options.last;
+    this.#isCancelled = options.isCancelled ?? (() => false);
+    this.#everyBytes = options.checkpointEveryBytes ?? CHECKPOINT_INTERVAL_BYTES;
   }
 
   async prove(): Promise<GzipProof> {
@@ -114,7 +132,7 @@ class GzipProver {
     let plainBytes = 0;
     let at = 0;
     for (;;) {
-      const { member, endAt } = await this.#proveMember(at);
+      const { member, endAt } = await this.#proveMember(at, plainBytes);
       if (members.length >= LIMITS.gzipMembers) throw new Verbatim('too-complex');
       members.push(member);
       plainBytes += member.plainBytes;
@@ -123,7 +141,8 @@ class GzipProver {
     }
     const trailing = await this.#readTrailing(at);
     this.#sha256.update(trailing);
-    return { exact: true, members, trailing, plainBytes, digestHex: this.#sha256.hex() };
+    const digestHex = this.#sha256.hex();
+    return { exact: true, members, trailing, checkpoints: this.#checkpoints, plainBytes, digestHex };
   }
 
   /** The encoders that make the beginning of the member at `at`. */
@@ -134,18 +153,20 @@ class GzipProver {
     }
   }
 
-  async #proveMember(at: number): Promise<{ member: ProvenMember; endAt: number }> {
+  async #proveMember(at: number, plainAt: number): Promise<{ member: ProvenMember; endAt: number }> {
     const probe = await this.#probe(at);
     let passes = 0;
     for (const encoder of this.#candidatesOf(probe)) {
       if (!this.#matches(probe, encoder)) continue;
       if (++passes > MAX_PASSES) break;
-      const sha256 = this.#sha256.copy();
-      sha256.update(probe.header);
-      const proven = await this.#pass(probe, encoder, sha256);
+      const proven = await this.#pass(probe, encoder, plainAt);
       if (!proven) continue;
-      const { plainBytes, endAt } = proven;
-      this.#sha256 = sha256;
+      const { plainBytes, endAt, checkpoints } = proven;
+      this.#sha256 = proven.sha256;
+      if (this.#nextDueAt <= plainAt) {
+        this.#checkpoints.push({ plainBytes: plainAt, compressedBytes: at, crc: 0, state: NO_STATE });
+      }
+      for (const checkpoint of checkpoints) this.#checkpoints.push(checkpoint);
       this.#last = encoder;
       return { member: { header: probe.header, encoder, plainBytes }, endAt };
     }
@@ -212,37 +233,52 @@ class GzipProver {
     return probe.endAt === null || comparer.position === probe.endAt;
   }
 
+  /** Plain bytes after which a checkpoint is due. */
+  get #nextDueAt(): number {
+    return (this.#checkpoints.at(-1)?.plainBytes ?? 0) + this.#everyBytes;
+  }
+
   /** Makes the whole member again. @returns null when the encoder differs */
   async #pass(
     probe: Probe,
     spec: EncoderSpec,
-    sha256: Sha256Stream,
-  ): Promise<{ plainBytes: number; endAt: number } | null> {
+    plainAt: number,
+    withStates = true,
+  ): Promise<ProvenPass | null> {
+    const sha256 = this.#sha256.copy();
+    sha256.update(probe.header);
     const comparer = new ByteComparer(this.#file, probe.deflateAt, sha256);
-    const encoder = this.#encoder(spec);
-    let crc = 0;
-    let plainBytes = 0;
+    const spare = withStates ? () => createEncoder(spec) : null;
+    // Where one is due at once, the member's beginning becomes one.
+    const dueAt = this.#nextDueAt > plainAt ? this.#nextDueAt : plainAt + this.#everyBytes;
+    const maker = new CheckpointMaker(comparer, this.#encoder(spec), spare, {
+      plainAt,
+      dueAt,
+      everyBytes: this.#everyBytes,
+    });
     const pieces = this.#inflate(probe.deflateAt);
     try {
       for (;;) {
         this.#checkCancelled();
         const next = await pieces.next();
-        if (next.done) {
-          encoder.finish(comparer.compare);
-          if (comparer.position !== next.value) return null;
-          comparer.compareTrailer(gzipTrailer(crc, plainBytes));
-          return { plainBytes, endAt: next.value + GZIP_TRAILER_BYTES };
+        if (!next.done) {
+          maker.write(next.value);
+          continue;
         }
-        crc = crc32(next.value, crc);
-        plainBytes += next.value.length;
-        encoder.write(next.value, comparer.compare);
+        maker.finish();
+        if (comparer.position !== next.value) return null;
+        const { crc, plainBytes, checkpoints } = maker;
+        comparer.compareTrailer(gzipTrailer(crc, plainBytes));
+        return { plainBytes, endAt: next.value + GZIP_TRAILER_BYTES, checkpoints, sha256 };
       }
     } catch (error) {
-      if (error instanceof Difference) return error.isInTrailer ? this.#refuse('damaged') : null;
-      throw error;
+      if (!(error instanceof Difference)) throw error;
+      if (error.isInTrailer) return this.#refuse('damaged');
+      if (!maker.isDoubtful) return null;
     } finally {
       await pieces.return(0);
     }
+    return this.#pass(probe, spec, plainAt, false);
   }
 
   #refuse(reason: VerbatimReason): never {

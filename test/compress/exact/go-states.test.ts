@@ -1,12 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { createGoEncoder, type GoEncoder, type GoLevel } from '../../../src/compress/exact/go/go-encoder.js';
 import {
-  createGoEncoder,
-  GO_STATE_HISTORY_BYTES,
-  GO_STATE_LOOKAHEAD_BYTES,
-  type GoEncoder,
-  type GoLevel,
-  positionOfGoState,
-} from '../../../src/compress/exact/go/go-encoder.js';
+  positionOfState,
+  STATE_HISTORY_BYTES,
+  STATE_LOOKAHEAD_BYTES,
+} from '../../../src/compress/exact/resumable-encoder.js';
 import { createRandom, makeInput } from '../../support/deflate-inputs.mjs';
 import { collectBytes, encodeInPieces } from '../../support/deflate-vectors.js';
 
@@ -30,11 +28,11 @@ function encodeWithStates(level: GoLevel, plain: Uint8Array, every: number) {
 
 /** One part of the stream, from a state to the next one or to the end, made from nothing but the plain bytes. */
 function encodePart(encoder: GoEncoder, plain: Uint8Array, state: Uint8Array, next: Uint8Array | undefined) {
-  const { plainBytes, compressedBytes } = positionOfGoState(state);
-  encoder.restore(state, plain.subarray(Math.max(0, plainBytes - GO_STATE_HISTORY_BYTES), plainBytes));
-  const end = next && positionOfGoState(next);
+  const { plainBytes, compressedBytes } = positionOfState(state);
+  encoder.restore(state, plain.subarray(Math.max(0, plainBytes - STATE_HISTORY_BYTES), plainBytes));
+  const end = next && positionOfState(next);
   const part = collectBytes((emit) => {
-    encoder.write(plain.subarray(plainBytes, end && end.plainBytes + GO_STATE_LOOKAHEAD_BYTES), emit);
+    encoder.write(plain.subarray(plainBytes, end && end.plainBytes + STATE_LOOKAHEAD_BYTES), emit);
     if (!end) encoder.finish(emit);
   });
   return end ? part.subarray(0, end.compressedBytes - compressedBytes) : part;
@@ -51,7 +49,7 @@ describe.each(LEVELS)('states of Go level %i', (level) => {
     const plain = INPUTS[kind];
     const { stream, states } = encodeWithStates(level, plain, 120_000);
     expect(states.length).toBeGreaterThan(1);
-    const first = positionOfGoState(states[0]!).compressedBytes;
+    const first = positionOfState(states[0]!).compressedBytes;
     const encoder = createGoEncoder({ level });
     // Not in their order: a part leans on no other.
     const parts = states.map((_, i) => i).reverse();
@@ -93,7 +91,7 @@ test('a damaged state is refused or makes other bytes, and the encoder is sound 
   const plain = INPUTS.mixture;
   const { stream, states } = encodeWithStates(6, plain, plain.length);
   const encoder = createGoEncoder({ level: 6 });
-  const history = plain.subarray(0, GO_STATE_HISTORY_BYTES);
+  const history = plain.subarray(0, STATE_HISTORY_BYTES);
   const random = createRandom(9);
   let refused = 0;
   for (let i = 0; i < 200; i++) {
@@ -117,10 +115,10 @@ test('a state of another level, another length or too little history is refused'
   const plain = INPUTS.tar;
   const { states } = encodeWithStates(6, plain, plain.length);
   const state = states.at(-1)!;
-  const history = plain.subarray(0, GO_STATE_HISTORY_BYTES);
+  const history = plain.subarray(0, STATE_HISTORY_BYTES);
   expect(() => createGoEncoder({ level: 5 }).restore(state, history)).toThrow(RangeError);
   expect(() => createGoEncoder({ level: 1 }).restore(state, history)).toThrow(RangeError);
   expect(() => createGoEncoder({ level: 6 }).restore(state.subarray(1), history)).toThrow(RangeError);
   expect(() => createGoEncoder({ level: 6 }).restore(state, history.subarray(1))).toThrow(RangeError);
-  expect(() => positionOfGoState(state.subarray(1))).toThrow(RangeError);
+  expect(() => positionOfState(state.subarray(1))).toThrow(RangeError);
 });

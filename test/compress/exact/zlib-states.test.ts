@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
+  positionOfState,
+  STATE_HISTORY_BYTES,
+  STATE_LOOKAHEAD_BYTES,
+} from '../../../src/compress/exact/resumable-encoder.js';
+import {
   createGnuGzipEncoder,
   createZlibEncoder,
-  positionOfZlibState,
-  ZLIB_STATE_HISTORY_BYTES,
-  ZLIB_STATE_LOOKAHEAD_BYTES,
   type ZlibEncoder,
   type ZlibLevel,
 } from '../../../src/compress/exact/zlib/zlib-encoder.js';
@@ -45,11 +47,11 @@ function encodePart(
   state: Uint8Array,
   next: Uint8Array | undefined,
 ) {
-  const { plainBytes, compressedBytes } = positionOfZlibState(state);
-  encoder.restore(state, plain.subarray(Math.max(0, plainBytes - ZLIB_STATE_HISTORY_BYTES), plainBytes));
-  const end = next && positionOfZlibState(next);
+  const { plainBytes, compressedBytes } = positionOfState(state);
+  encoder.restore(state, plain.subarray(Math.max(0, plainBytes - STATE_HISTORY_BYTES), plainBytes));
+  const end = next && positionOfState(next);
   const part = collectBytes((emit) => {
-    encoder.write(plain.subarray(plainBytes, end && end.plainBytes + ZLIB_STATE_LOOKAHEAD_BYTES), emit);
+    encoder.write(plain.subarray(plainBytes, end && end.plainBytes + STATE_LOOKAHEAD_BYTES), emit);
     if (!end) encoder.finish(emit);
   });
   return end ? part.subarray(0, end.compressedBytes - compressedBytes) : part;
@@ -62,7 +64,7 @@ describe.each(FAMILIES)('states of $family', ({ create }) => {
     for (const plain of Object.values(INPUTS)) {
       const { stream, states } = encodeWithStates(encoder, plain, 40_000);
       expect(states.length).toBeGreaterThan(1);
-      const first = positionOfZlibState(states[0]!).compressedBytes;
+      const first = positionOfState(states[0]!).compressedBytes;
       // Not in their order: a part leans on no other.
       const order = states.map((_, i) => i).reverse();
       const made = new Map(order.map((i) => [i, encodePart(other, plain, states[i]!, states[i + 1])]));
@@ -76,7 +78,7 @@ describe.each(FAMILIES)('states of $family', ({ create }) => {
     const other = create(6);
     const { states } = encodeWithStates(encoder, INPUTS.tar, 40_000);
     const state = states.at(-1)!;
-    const { plainBytes, compressedBytes } = positionOfZlibState(state);
+    const { plainBytes, compressedBytes } = positionOfState(state);
     for (const more of [33_100, 40_000, 50_001, 65_535]) {
       const plain = INPUTS.tar.subarray(0, plainBytes + more);
       const whole = encodeInPieces(encoder, plain);
@@ -111,7 +113,7 @@ describe.each(FAMILIES)('states of $family', ({ create }) => {
       state[random.below(24)] = random.below(256);
       if (i >= 100) state.set(random.bytes(9), 3);
       try {
-        encoder.restore(state, plain.subarray(0, ZLIB_STATE_HISTORY_BYTES));
+        encoder.restore(state, plain.subarray(0, STATE_HISTORY_BYTES));
         encoder.write(plain.subarray(0, i % 2 ? 5 : 70_000), nothing);
         encoder.finish(nothing);
       } catch (error) {
@@ -143,7 +145,7 @@ test('a state of other parameters, another length or too little history is refus
   const encoder = createZlibEncoder({ level: 6, memLevel: 8 });
   encoder.write(INPUTS.tar, nothing);
   const state = encoder.saveState()!;
-  const history = INPUTS.tar.subarray(0, ZLIB_STATE_HISTORY_BYTES);
+  const history = INPUTS.tar.subarray(0, STATE_HISTORY_BYTES);
   const others = [
     createZlibEncoder({ level: 5, memLevel: 8 }),
     createZlibEncoder({ level: 6, memLevel: 9 }),
@@ -153,5 +155,5 @@ test('a state of other parameters, another length or too little history is refus
   for (const other of others) expect(() => other.restore(state, history)).toThrow(RangeError);
   expect(() => encoder.restore(state.subarray(1), history)).toThrow(RangeError);
   expect(() => encoder.restore(state, history.subarray(1))).toThrow(RangeError);
-  expect(() => positionOfZlibState(state.subarray(1))).toThrow(RangeError);
+  expect(() => positionOfState(state.subarray(1))).toThrow(RangeError);
 });

@@ -1,5 +1,8 @@
-import type { DeflateEncoder, EmitBytes } from '../deflate-encoder.js';
+import { BlockStates } from '../block-states.js';
+import type { EmitBytes } from '../deflate-encoder.js';
 import { createKlauspostEncoder, type KlauspostParameters } from '../klauspost/klauspost-encoder.js';
+import type { ResumableEncoder } from '../resumable-encoder.js';
+import { createTail, lastBytes } from '../tail.js';
 
 /** How many of the last plain bytes of a block are the dictionary of the next; a block must be longer. */
 export const PGZIP_DICTIONARY_BYTES = 16 * 1024;
@@ -35,7 +38,7 @@ export function createPgzipBlockEncoder(parameters: PgzipParameters): PgzipBlock
     encodeBlock(plain, dictionary, isLast) {
       const pieces: Uint8Array[] = [];
       const collect: EmitBytes = (bytes) => pieces.push(bytes.slice());
-      encoder.reset(lastOf(dictionary));
+      encoder.reset(lastBytes(dictionary, PGZIP_DICTIONARY_BYTES));
       encoder.write(plain, collect);
       encoder.flush(collect);
       if (isLast) encoder.finish(collect);
@@ -48,18 +51,19 @@ export function createPgzipBlockEncoder(parameters: PgzipParameters): PgzipBlock
  * The encoder of github.com/klauspost/pgzip without the gzip header and trailer. Each block begins with the end of the
  * last as its dictionary and ends with a sync flush; how many were compressed at a time does not show.
  *
- * A stream can be taken up at a block's start by a `reset` with the plain bytes before it. Like the original's, `flush`
+ * It has a state at each block's start. Like the original's, `flush`
  * ends the block early, and the next has no dictionary unless this one was long enough.
  *
  * @throws RangeError when `blockBytes` is not a whole number within (PGZIP_DICTIONARY_BYTES, 2^31), or as
  *   {@link createKlauspostEncoder}
  */
-export function createPgzipEncoder(parameters: PgzipParameters): DeflateEncoder {
+export function createPgzipEncoder(parameters: PgzipParameters): ResumableEncoder {
   const { blockBytes } = parameters;
   requireBlockBytes(blockBytes);
   const encoder = createKlauspostEncoder(parameters);
-  const tail = createTail();
+  const tail = createTail(PGZIP_DICTIONARY_BYTES);
   let filledBytes = 0;
+  const states = new BlockStates(blockBytes);
   const endBlock = (emit: EmitBytes) => {
     encoder.flush(emit);
     encoder.reset(filledBytes > PGZIP_DICTIONARY_BYTES ? tail.last() : undefined);
@@ -67,23 +71,39 @@ export function createPgzipEncoder(parameters: PgzipParameters): DeflateEncoder 
   };
   return {
     write(plain, emit) {
+      const counted = states.counting(emit);
       for (let start = 0; start < plain.length; ) {
         const piece = plain.subarray(start, start + blockBytes - filledBytes);
-        encoder.write(piece, emit);
+        encoder.write(piece, counted);
         tail.append(piece);
         start += piece.length;
         filledBytes += piece.length;
-        if (filledBytes === blockBytes) endBlock(emit);
+        if (filledBytes < blockBytes) continue;
+        endBlock(counted);
+        states.note();
       }
     },
-    flush: endBlock,
+    flush(emit) {
+      endBlock(emit);
+      states.end();
+    },
     finish(emit) {
       encoder.flush(emit);
       encoder.finish(emit);
+      states.end();
     },
     reset(dictionary) {
       filledBytes = 0;
-      encoder.reset(dictionary && lastOf(dictionary));
+      encoder.reset(dictionary && lastBytes(dictionary, PGZIP_DICTIONARY_BYTES));
+      if (dictionary && dictionary.length > 0) states.end();
+      else states.reset();
+    },
+    saveState: () => states.save(),
+    restore(state, history) {
+      const position = states.positionOf(state, history, PGZIP_DICTIONARY_BYTES);
+      filledBytes = 0;
+      encoder.reset(lastBytes(history, PGZIP_DICTIONARY_BYTES));
+      states.reset(position);
     },
   };
 }
@@ -92,29 +112,6 @@ function requireBlockBytes(blockBytes: number): void {
   const fits = blockBytes > PGZIP_DICTIONARY_BYTES && blockBytes <= LARGEST_BLOCK_BYTES;
   if (!Number.isSafeInteger(blockBytes) || !fits)
     throw new RangeError(`pgzip has no blocks of ${blockBytes} bytes`);
-}
-
-function lastOf(bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(Math.max(0, bytes.length - PGZIP_DICTIONARY_BYTES));
-}
-
-/** Keeps the last bytes of what is appended. The buffer is larger than what is kept, so that few bytes are moved. */
-function createTail() {
-  const buffer = new Uint8Array(4 * PGZIP_DICTIONARY_BYTES);
-  let length = 0;
-  return {
-    append(bytes: Uint8Array): void {
-      const kept = lastOf(bytes);
-      if (length + kept.length > buffer.length) {
-        buffer.copyWithin(0, length - PGZIP_DICTIONARY_BYTES, length);
-        length = PGZIP_DICTIONARY_BYTES;
-      }
-      buffer.set(kept, length);
-      length += kept.length;
-    },
-    /** The last PGZIP_DICTIONARY_BYTES, or all if fewer came; valid until the next `append`. */
-    last: () => lastOf(buffer.subarray(0, length)),
-  };
 }
 
 function concatenate(pieces: readonly Uint8Array[]): Uint8Array {

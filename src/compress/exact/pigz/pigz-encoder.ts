@@ -1,5 +1,8 @@
+import { BlockStates } from '../block-states.js';
 import type { DeflateEncoder, EmitBytes } from '../deflate-encoder.js';
 import { createKernelEncoder } from '../kernel-encoder.js';
+import { noState, type ResumableEncoder } from '../resumable-encoder.js';
+import { createTail, lastBytes } from '../tail.js';
 import { createZlibKernel, ZLIB_FLUSH_KINDS, type ZlibLevel } from '../zlib/zlib-encoder.js';
 
 /** How many of the plain bytes before a block are its dictionary, and the least that a block can be told to have. */
@@ -43,7 +46,7 @@ export function createPigzBlockEncoder(parameters: PigzParameters): PigzBlockEnc
     encodeBlock(plain, dictionary, isLast) {
       const pieces: Uint8Array[] = [];
       const collect: EmitBytes = (bytes) => pieces.push(bytes.slice());
-      encoder.reset(parameters.isIndependent ? undefined : lastOf(dictionary));
+      encoder.reset(parameters.isIndependent ? undefined : lastBytes(dictionary, PIGZ_DICTIONARY_BYTES));
       encoder.write(plain, collect);
       if (isLast) encoder.finish(collect);
       else encoder.flush(collect);
@@ -54,30 +57,35 @@ export function createPigzBlockEncoder(parameters: PigzParameters): PigzBlockEnc
 
 /**
  * pigz without the gzip header and trailer, levels 1 to 9: zlib with memLevel 8, begun anew for each block with the
- * 32 KiB before it as a dictionary. A stream of several threads can be taken up at a block's start by a `reset` with
- * the plain bytes before it.
+ * 32 KiB before it as a dictionary. A stream that is not that of one thread has a state at each block's start.
  *
  * @throws RangeError when there is no such level, or `blockBytes` is not a whole number of KiB within
  *   [PIGZ_DICTIONARY_BYTES, 512 MiB]; by `flush`, which pigz does not have
  */
-export function createPigzEncoder(parameters: PigzParameters): DeflateEncoder {
+export function createPigzEncoder(parameters: PigzParameters): ResumableEncoder {
   const { blockBytes, isIndependent = false, isSingle = false } = parameters;
   const encoder = createEncoder(parameters);
   const keepsHistory = !isIndependent && !isSingle;
-  const tail = keepsHistory ? createTail() : undefined;
+  const tail = keepsHistory ? createTail(PIGZ_DICTIONARY_BYTES) : undefined;
+  const beginsAnew = isIndependent || !isSingle;
+  const states = new BlockStates(blockBytes);
   let filledBytes = 0;
   // A block that is full waits for another byte: the last block ends otherwise.
   const endBlock = (emit: EmitBytes) => {
     encoder.flush(emit);
-    if (isIndependent || !isSingle) encoder.reset(tail?.last());
+    if (beginsAnew) {
+      encoder.reset(tail?.last());
+      states.note();
+    }
     filledBytes = 0;
   };
   return {
     write(plain, emit) {
+      const counted = states.counting(emit);
       for (let start = 0; start < plain.length; ) {
-        if (filledBytes === blockBytes) endBlock(emit);
+        if (filledBytes === blockBytes) endBlock(counted);
         const piece = plain.subarray(start, start + blockBytes - filledBytes);
-        encoder.write(piece, emit);
+        encoder.write(piece, counted);
         tail?.append(piece);
         start += piece.length;
         filledBytes += piece.length;
@@ -86,10 +94,23 @@ export function createPigzEncoder(parameters: PigzParameters): DeflateEncoder {
     flush() {
       throw new RangeError('pigz does not flush');
     },
-    finish: encoder.finish,
+    finish(emit) {
+      encoder.finish(emit);
+      states.end();
+    },
     reset(dictionary) {
       filledBytes = 0;
-      encoder.reset(isIndependent ? undefined : dictionary && lastOf(dictionary));
+      encoder.reset(isIndependent ? undefined : dictionary && lastBytes(dictionary, PIGZ_DICTIONARY_BYTES));
+      if (dictionary && dictionary.length > 0) states.end();
+      else states.reset();
+    },
+    saveState: () => states.save(),
+    restore(state, history) {
+      if (!beginsAnew) throw noState();
+      const position = states.positionOf(state, history, keepsHistory ? PIGZ_DICTIONARY_BYTES : 0);
+      filledBytes = 0;
+      encoder.reset(keepsHistory ? lastBytes(history, PIGZ_DICTIONARY_BYTES) : undefined);
+      states.reset(position);
     },
   };
 }
@@ -103,27 +124,4 @@ function createEncoder(parameters: PigzParameters): DeflateEncoder {
   const { sync, pigz, pigzIndependent } = ZLIB_FLUSH_KINDS;
   const kind = isIndependent ? pigzIndependent : hasSyncMarkers ? sync : pigz;
   return createKernelEncoder({ ...kernel, flush: () => kernel.flushAs(kind) });
-}
-
-function lastOf(bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(Math.max(0, bytes.length - PIGZ_DICTIONARY_BYTES));
-}
-
-/** Keeps the last bytes of what is appended. The buffer is larger than what is kept, so that few bytes are moved. */
-function createTail() {
-  const buffer = new Uint8Array(4 * PIGZ_DICTIONARY_BYTES);
-  let length = 0;
-  return {
-    append(bytes: Uint8Array): void {
-      const kept = lastOf(bytes);
-      if (length + kept.length > buffer.length) {
-        buffer.copyWithin(0, length - PIGZ_DICTIONARY_BYTES, length);
-        length = PIGZ_DICTIONARY_BYTES;
-      }
-      buffer.set(kept, length);
-      length += kept.length;
-    },
-    /** The last PIGZ_DICTIONARY_BYTES, or all if fewer came; valid until the next `append`. */
-    last: () => lastOf(buffer.subarray(0, length)),
-  };
 }
