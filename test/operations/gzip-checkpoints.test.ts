@@ -31,7 +31,7 @@ function largeLayer(seed: number, sizeBytes: number): Uint8Array {
   return concatBytes([tarFile('usr/text', concatBytes(Array.from({ length: times }, () => text))), tarEnd()]);
 }
 
-const plain = largeLayer(1, 20 * MiB);
+const plain = largeLayer(1, 18 * MiB);
 const LAYERS: CompressedLayer[] = [
   { plain, compressed: gzipBy(GO, plain) },
   { plain: plain.subarray(1024), compressed: gzipBy(PGZIP, plain.subarray(1024), PGZIP_HEADER) },
@@ -111,7 +111,7 @@ describe('checkpoints of large gzip layers', () => {
           checkpoints[0]!.plainBytes -= 1;
         },
         ({ checkpoints }) => {
-          checkpoints[1]!.crc ^= 1;
+          checkpoints[1]!.crc = (checkpoints[1]!.crc + 1) >>> 0;
         },
         ({ checkpoints }) => {
           checkpoints[1]!.state[0] = 9;

@@ -138,14 +138,17 @@ describe('parts of a gzip file', () => {
       const bytes = gzipBy(spec, plain);
       const proof = await prove(bytes);
       const recipe = recipeOf(proof, bytes.length);
-      for (let run = 0; run < 60; run++) {
+      for (let run = 0; run < 20; run++) {
         const checkpoints = proof.checkpoints.map((checkpoint) => ({
           ...checkpoint,
           state: checkpoint.state.slice(),
         }));
-        forge(checkpoints[random(checkpoints.length)]!, random);
+        const forged = random(checkpoints.length);
+        forge(checkpoints[forged]!, random);
         try {
-          for (const part of gzipParts(recipe, checkpoints)) made += makePart(recipe, part, plain).length;
+          // The part that ends there, and the one that begins.
+          const parts = gzipParts(recipe, checkpoints).slice(forged, forged + 2);
+          for (const part of parts) made += makePart(recipe, part, plain).length;
         } catch (error) {
           const { name, code } = error as NodeJS.ErrnoException;
           expect(error).toBeInstanceOf(RangeError);
@@ -154,7 +157,7 @@ describe('parts of a gzip file', () => {
         }
       }
     }
-    expect(refused).toBeGreaterThan(50);
+    expect(refused).toBeGreaterThan(15);
     expect(made).toBeGreaterThan(0);
   });
 });
