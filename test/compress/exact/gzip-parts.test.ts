@@ -86,6 +86,7 @@ const WITH_STATES: EncoderSpec[] = [
   { family: 'pigz', level: 6, flags: 4, blockBytes: 2 ** 17 },
 ];
 const WITHOUT: EncoderSpec[] = [
+  { family: 'chromium', level: 6, memLevel: 8, hash: 'product' },
   { family: 'go', level: 1 },
   { family: 'klauspost', level: 6, variant: '1.18.2' },
   { family: 'zlib', level: 1, memLevel: 8 },

@@ -1,5 +1,6 @@
 import type { ChromiumHash } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
+import { createKernelEncoder } from '../kernel-encoder.js';
 import { createResumableEncoder, type ResumableEncoder, type StateKernel } from '../resumable-encoder.js';
 import { ZLIB_DEFLATE_WASM_BASE64 } from './kernels/zlib-deflate-wasm.generated.js';
 
@@ -57,7 +58,10 @@ export function createZlibEncoder(parameters: ZlibParameters): ZlibEncoder {
  * @throws RangeError when there is no such level; by `flush`, and by `reset` with a dictionary
  */
 export function createGnuGzipEncoder({ level }: { readonly level: ZlibLevel }): ZlibEncoder {
-  return withoutFlush(createResumableEncoder(createZlibKernel({ level, memLevel: 8 }, { isGnu: true })), 'GNU gzip');
+  return withoutFlush(
+    createResumableEncoder(createZlibKernel({ level, memLevel: 8 }, { isGnu: true })),
+    'GNU gzip',
+  );
 }
 
 /** `crc` has 15 bits whatever the memLevel. */
@@ -70,9 +74,9 @@ const CHROMIUM_HASH_KINDS = { crc: 1, product: 2, crc16: 3 } as const;
  *
  * @throws RangeError when there is no such level or memLevel; by `flush`, and by `reset` with a dictionary
  */
-export function createChromiumEncoder(parameters: ZlibParameters & { hash: ChromiumHash }): ZlibEncoder {
+export function createChromiumEncoder(parameters: ZlibParameters & { hash: ChromiumHash }): DeflateEncoder {
   const hashKind = CHROMIUM_HASH_KINDS[parameters.hash];
-  return withoutFlush(createResumableEncoder(createZlibKernel(parameters, { hashKind })), "Chromium's zlib");
+  return withoutFlush(createKernelEncoder(createZlibKernel(parameters, { hashKind })), "Chromium's zlib");
 }
 
 /** For originals whose flushes and dictionaries nobody uses. */
