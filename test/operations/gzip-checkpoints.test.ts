@@ -77,7 +77,7 @@ describe('checkpoints of large gzip layers', () => {
     });
     const found = await room.with('read', (pool) => verify(pool, { readData: true }, quietContext()));
     expect(found.findings).toEqual([]);
-  }, 60_000);
+  });
 
   it('that are wrong end in an error, and no layer is given back wrong', async () => {
     await using room = await PoolRoom.create();
@@ -132,7 +132,7 @@ describe('checkpoints of large gzip layers', () => {
       for (const [i, forge] of forgeries.entries())
         expect(await readWith(forge), `forgery ${i}`).toBe('POOL_DAMAGED');
     });
-  }, 60_000);
+  });
 });
 
 /** A cache in which one chunk holds other bytes. */

@@ -12,15 +12,15 @@ import { collectBytes } from '../../support/deflate-vectors.js';
 import { gzipBy } from '../../support/gzip-files.js';
 import { concatBytes, seededRandom } from '../../support/tar-builder.js';
 
-const EVERY_BYTES = 300_000;
+const EVERY_BYTES = 150_000;
 const SEED = 20_260_101;
 const plain = concatBytes([
-  makeInput('tar', 4, 900_000),
-  new Uint8Array(200_000),
-  makeInput('mixture', 5, 700_000),
+  makeInput('tar', 4, 400_000),
+  new Uint8Array(100_000),
+  makeInput('mixture', 5, 300_000),
 ]);
 
-async function prove(bytes: Uint8Array): Promise<GzipProof & { exact: true }> {
+async function prove(bytes: Uint8Array, last: EncoderSpec): Promise<GzipProof & { exact: true }> {
   const file = {
     sizeBytes: bytes.length,
     read(into: Uint8Array, position: number): number {
@@ -29,7 +29,7 @@ async function prove(bytes: Uint8Array): Promise<GzipProof & { exact: true }> {
       return piece.length;
     },
   };
-  const proof = await proveGzip(file, { last: null, checkpointEveryBytes: EVERY_BYTES });
+  const proof = await proveGzip(file, { last, checkpointEveryBytes: EVERY_BYTES });
   if (!proof.exact) throw new Error(`it is ${proof.reason}`);
   return proof;
 }
@@ -57,8 +57,8 @@ function makePart(recipe: GzipRecipe, part: GzipPart, all: Uint8Array): Uint8Arr
 }
 
 /** Checks that the parts, made in no order, are the file. @returns how many there are */
-async function expectParts(bytes: Uint8Array, all: Uint8Array): Promise<number> {
-  const proof = await prove(bytes);
+async function expectParts(bytes: Uint8Array, all: Uint8Array, spec: EncoderSpec): Promise<number> {
+  const proof = await prove(bytes, spec);
   const recipe = recipeOf(proof, bytes.length);
   const parts = gzipParts(recipe, proof.checkpoints);
   for (const { plainBytes, crc, state } of proof.checkpoints) {
@@ -74,15 +74,16 @@ async function expectParts(bytes: Uint8Array, all: Uint8Array): Promise<number> 
   return parts.length;
 }
 
+const GO_1: EncoderSpec = { family: 'go', level: 1 };
 const WITH_STATES: EncoderSpec[] = [
   ...[4, 6, 9].map((level) => ({ family: 'go', level }) as const),
   ...[4, 6, 9].map((level) => ({ family: 'zlib', level, memLevel: 8 }) as const),
   { family: 'zlib', level: 6, memLevel: 9 },
   { family: 'gnu', level: 6 },
-  { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 18 },
+  { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 17 },
   { family: 'pgzip', level: 1, variant: '1.18.2', blockBytes: 70_000 },
   { family: 'pigz', level: 9, flags: 0, blockBytes: 2 ** 17 },
-  { family: 'pigz', level: 6, flags: 1, blockBytes: 2 ** 18 },
+  { family: 'pigz', level: 6, flags: 1, blockBytes: 2 ** 17 },
   { family: 'pigz', level: 6, flags: 4, blockBytes: 2 ** 17 },
 ];
 const WITHOUT: EncoderSpec[] = [
@@ -96,14 +97,14 @@ describe('parts of a gzip file', () => {
   it.each(WITH_STATES.map((spec) => [encoderName(spec), spec] as const))(
     'by %s are the file',
     async (_, spec) => {
-      expect(await expectParts(gzipBy(spec, plain), plain)).toBeGreaterThanOrEqual(4);
+      expect(await expectParts(gzipBy(spec, plain), plain, spec)).toBeGreaterThanOrEqual(3);
     },
   );
 
   it.each(WITHOUT.map((spec) => [encoderName(spec), spec] as const))(
     'by %s: there is one',
     async (_, spec) => {
-      expect(await expectParts(gzipBy(spec, plain), plain)).toBe(1);
+      expect(await expectParts(gzipBy(spec, plain), plain, spec)).toBe(1);
     },
   );
 
@@ -112,22 +113,22 @@ describe('parts of a gzip file', () => {
     const goFast: EncoderSpec = { family: 'go', level: 1 };
     const nothing = new Uint8Array(0);
     const members = [
-      gzipBy(go, plain.subarray(0, 310_000)),
+      gzipBy(go, plain.subarray(0, 160_000)),
       gzipBy(go, nothing),
       gzipBy(goFast, nothing),
-      gzipBy(goFast, plain.subarray(310_000, 700_000)),
-      gzipBy(goFast, plain.subarray(700_000, 700_010)),
-      gzipBy(go, plain.subarray(700_010)),
+      gzipBy(goFast, plain.subarray(160_000, 350_000)),
+      gzipBy(goFast, plain.subarray(350_000, 350_010)),
+      gzipBy(go, plain.subarray(350_010)),
       gzipBy(go, nothing),
       Uint8Array.of(0, 0, 0),
     ];
-    expect(await expectParts(concatBytes(members), plain)).toBeGreaterThanOrEqual(5);
+    expect(await expectParts(concatBytes(members), plain, go)).toBeGreaterThanOrEqual(4);
   });
 
   it('of many small members are many', async () => {
-    const pieces = Array.from({ length: 90 }, (_, i) => plain.subarray(i * 20_000, (i + 1) * 20_000));
-    const bytes = concatBytes(pieces.map((piece) => gzipBy({ family: 'go', level: 1 }, piece)));
-    expect(await expectParts(bytes, plain.subarray(0, 1_800_000))).toBe(6);
+    const pieces = Array.from({ length: 40 }, (_, i) => plain.subarray(i * 20_000, (i + 1) * 20_000));
+    const bytes = concatBytes(pieces.map((piece) => gzipBy(GO_1, piece)));
+    expect(await expectParts(bytes, plain.subarray(0, 800_000), GO_1)).toBe(5);
   });
 
   it(`of forged checkpoints are refused or other bytes, seed ${SEED}`, async () => {
@@ -137,7 +138,7 @@ describe('parts of a gzip file', () => {
     let made = 0;
     for (const spec of [WITH_STATES[1]!, WITH_STATES[4]!, WITH_STATES[7]!, WITH_STATES[8]!]) {
       const bytes = gzipBy(spec, plain);
-      const proof = await prove(bytes);
+      const proof = await prove(bytes, spec);
       const recipe = recipeOf(proof, bytes.length);
       for (let run = 0; run < 20; run++) {
         const checkpoints = proof.checkpoints.map((checkpoint) => ({
@@ -165,7 +166,7 @@ describe('parts of a gzip file', () => {
 
 function forge(checkpoint: Checkpoint, random: (below: number) => number): void {
   const kind = random(4);
-  if (kind === 0) checkpoint.plainBytes += random(200_000) - 100_000;
+  if (kind === 0) checkpoint.plainBytes += random(100_000) - 50_000;
   else if (kind === 1) checkpoint.compressedBytes += random(20_000) - 10_000;
   else if (kind === 2) checkpoint.state[random(16)] = random(256);
   else checkpoint.state.set(Array.from({ length: 16 }, () => random(256)));
