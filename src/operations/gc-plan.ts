@@ -9,6 +9,7 @@ import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
 import { lacksSnapshotsDirectory } from '../pool/snapshots-directory.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
+import { restoreSetAside } from './remove-packs.js';
 import { addressesOf } from './version-summary.js';
 
 /** Below this much garbage a pool is left alone but for packs that hold nothing else. */
@@ -85,6 +86,7 @@ export function takeGrounds(plan: GcPlan): GcGrounds | null {
 export async function planGc(pool: Pool, options: GcOptions, context: OperationContext): Promise<GcPlan> {
   const maxUnused = percent(options.maxUnusedPercent, DEFAULT_MAX_UNUSED_PERCENT, 'maxUnusedPercent');
   const minGarbage = percent(options.minGarbagePercent, DEFAULT_MIN_GARBAGE_PERCENT, 'minGarbagePercent');
+  if (pool.access === 'exclusive') await restoreSetAside(pool);
   const { records, unusable } = await readSnapshotFiles(pool, context);
   if (unusable.length > 0) throw unknownNeeds(unusable[0]!.error, unusable[0]!.name);
   const chunks = await openChunkCatalog(pool.catalog);

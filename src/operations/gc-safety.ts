@@ -1,11 +1,9 @@
-import { listNames } from '../catalog/catalog.js';
-import { type OperationContext, throwIfInterrupted } from '../core/context.js';
-import { DbupError, isSystemError } from '../core/errors.js';
+import type { OperationContext } from '../core/context.js';
+import { DbupError } from '../core/errors.js';
 import { BlockBases, NO_BASE } from '../pool/block-bases.js';
 import { scanBlocks } from '../pool/block-scan.js';
 import { type BlockAddress, buildChunkCatalog, type ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { ChunkChoice } from '../pool/pack-rewriter.js';
-import type { Pool } from '../pool/pool.js';
 import type { GcGrounds, GcPlan } from './gc-plan.js';
 
 /** Whether an entry of the chunk table is needed. */
@@ -55,15 +53,6 @@ export function chooseNeeded({ table, packs }: ChunkCatalog, needs: Needs): Chun
       place.packIndex === packIndex && place.blockIndex === blockIndex && place.offsetBytes === offsetBytes
     );
   };
-}
-
-/** rsync takes no lock: a snapshot it has just brought may need what the plan calls garbage. */
-export async function assertNoNewSnapshots({ pool, snapshotIds }: GcGrounds): Promise<void> {
-  const names = await listNames(pool.fs, pool.layout.snapshotsDirectory);
-  if (names.every((name) => snapshotIds.has(name))) return;
-  throw new DbupError('INPUT_CHANGED', 'snapshots have arrived in the pool while gc was running', {
-    hint: 'At most packs that nothing needed before were removed: repeat the sync, and run `dbup gc` when it has ended.',
-  });
 }
 
 /**
@@ -135,26 +124,4 @@ function wouldLose(id: Uint8Array, cause?: DbupError | null): DbupError {
       ...(cause && { cause }),
     },
   );
-}
-
-/** Removes packs, durably; one that is gone is no error. */
-export async function removePacks(
-  pool: Pool,
-  names: readonly string[],
-  context: OperationContext,
-): Promise<void> {
-  if (names.length === 0) return;
-  for (const name of names) {
-    throwIfInterrupted(context.signal);
-    await unlinkIfThere(pool, pool.layout.packPath(name));
-  }
-  await pool.fs.syncDirectory(pool.layout.packsDirectory);
-}
-
-export async function unlinkIfThere(pool: Pool, path: string): Promise<void> {
-  try {
-    await pool.fs.unlink(path);
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
-  }
 }

@@ -5,14 +5,8 @@ import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
 import { removeDeadParity } from './gc-parity.js';
 import { type GcGrounds, type GcPlan, listTemporaryFiles, takeGrounds } from './gc-plan.js';
-import {
-  assertNoNewSnapshots,
-  assertNothingLost,
-  chooseNeeded,
-  confirmKeptCopies,
-  removePacks,
-  unlinkIfThere,
-} from './gc-safety.js';
+import { assertNothingLost, chooseNeeded, confirmKeptCopies } from './gc-safety.js';
+import { assertNoNewSnapshots, removePacks, unlinkIfThere } from './remove-packs.js';
 import { type Rewriting, repack } from './repack.js';
 import { DEFAULT_LEVEL } from './save-session.js';
 
@@ -62,7 +56,7 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
   const temporary = await removeTemporaryFiles(pool);
   await assertNoNewSnapshots(grounds);
   await removePacks(
-    pool,
+    grounds,
     plan.packs.remove.map(({ name }) => name),
     context,
   );
@@ -132,7 +126,7 @@ async function rewritePacks(grounds: GcGrounds, plan: GcPlan, context: Operation
   const going = new Set([...names].filter((name) => !written.has(name)));
   if (going.size > 0) {
     await assertNothingLost(grounds, (entry) => reach.has(entry), { going, written }, context);
-    await removePacks(pool, [...going], context);
+    await removePacks(grounds, [...going], context);
   }
   return { written: packs.written, gone: [...names], deltasReleased: 0, leftDamaged };
 }

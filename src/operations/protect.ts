@@ -4,8 +4,9 @@ import { DbupError, toDbupError } from '../core/errors.js';
 import { ParityWorkers } from '../pool/parity-workers.js';
 import { writeParityFile } from '../pool/parity-writer.js';
 import type { Pool } from '../pool/pool.js';
-import { unlinkIfThere } from './gc-safety.js';
+
 import { type LeftOut, type ProtectPlan, planProtection } from './protect-plan.js';
+import { unlinkIfThere } from './remove-packs.js';
 
 /** What `dbup parity` takes where nothing else is said. */
 export const DEFAULT_SHARE_PERCENT = 10;

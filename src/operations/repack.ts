@@ -6,7 +6,8 @@ import { releaseCostlyDeltas } from '../pool/delta-worth.js';
 import { PackRecoder, type RecodedPack } from '../pool/pack-recoder.js';
 import { PoolUse } from '../pool/pool-use.js';
 import type { GcGrounds, GcPlan } from './gc-plan.js';
-import { assertNoNewSnapshots, assertNothingLost, chooseNeeded, removePacks } from './gc-safety.js';
+import { assertNothingLost, chooseNeeded } from './gc-safety.js';
+import { assertNoNewSnapshots, removePacks } from './remove-packs.js';
 
 /** A pack below this part of the usual size is joined with others like it. */
 const SMALL_PACK = 1 / 2;
@@ -185,7 +186,7 @@ class Repacking {
   }
 
   async #removeOld(packIndexes: readonly number[]): Promise<void> {
-    const { pool, chunks } = this.#grounds;
+    const { chunks } = this.#grounds;
     const names = packIndexes.map((packIndex) => chunks.packs[packIndex]!.name);
     const going = new Set(names.filter((name) => !this.#written.has(name)));
     this.#leaving = this.#leaving.filter((packIndex) => !packIndexes.includes(packIndex));
@@ -195,7 +196,7 @@ class Repacking {
     const needs = (entry: number): boolean => this.#pins.has(entry);
     await assertNothingLost(this.#grounds, needs, { going, written: this.#unproven }, this.#context);
     this.#unproven = new Set();
-    await removePacks(pool, [...going], this.#context);
+    await removePacks(this.#grounds, [...going], this.#context);
   }
 }
 

@@ -6,6 +6,7 @@ import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { appendSnapshot } from './append-snapshot.js';
+import { confirmAppended, packNames } from './confirm-appended.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
@@ -32,6 +33,7 @@ export async function rollback(
   to: string | undefined,
   context: OperationContext,
 ): Promise<RollbackResult> {
+  const packs = await packNames(pool);
   const { records, unusable } = await pool.catalog.snapshots();
   await refuseDoubtfulVersion(pool, records, unusable, reference);
   const named = resolveVersion(records, reference).snapshot.reference;
@@ -52,6 +54,7 @@ export async function rollback(
   const stats = { ...target.snapshot.stats, newBytes: 0, newPlainBytes: 0 };
   const contents = { ...target.snapshot, stats, rollbackOf: target.id };
   const record = await appendSnapshot(pool, contents, current, context);
+  await confirmAppended(pool, packs, [{ record, isNew: true }], context);
   return { version: summariseAmong([...records, record], record), rolledBackTo: target.id };
 }
 

@@ -1,5 +1,5 @@
 import type { SnapshotRecord } from '../catalog/catalog.js';
-import type { OperationContext } from '../core/context.js';
+import { type OperationContext, quietContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
@@ -16,8 +16,10 @@ import { type BlockBytes, PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { baseBlobs } from './base-blobs.js';
+import { type AppendedSnapshot, confirmAppended } from './confirm-appended.js';
 import { GzipQueue } from './gzip-queue.js';
 import type { FoundImage } from './interpret-archive.js';
+import { removePacks } from './remove-packs.js';
 import { versionsByReference } from './versions.js';
 
 export const DEFAULT_LEVEL = 3;
@@ -66,6 +68,11 @@ export interface StoredParts {
   snapshotBytes: number;
 }
 
+/** A snapshot and how its save is told. */
+interface Written extends AppendedSnapshot {
+  image: SavedImage;
+}
+
 /** One save: what it reads of the pool, what it adds, and how it ends. */
 export class SaveSession {
   readonly pool: Pool;
@@ -75,6 +82,8 @@ export class SaveSession {
   readonly gzip: GzipQueue;
   readonly #records: SnapshotRecord[];
   readonly #packs: PackWriter;
+  /** Those the session may have built on. */
+  readonly #packNames: readonly string[];
   #references: readonly string[] = [];
   #shared: readonly BlobRef[] = [];
   #snapshotBytes = 0;
@@ -89,6 +98,7 @@ export class SaveSession {
     this.pool = pool;
     this.context = context;
     this.#records = records;
+    this.#packNames = chunks.packs.map(({ name }) => name);
     const cache = new BlockCache(pool.layout, chunks, pool.workers, {
       budgetBytes: CACHE_BYTES,
       windowBytes: baseWindowBytes(pool.workers, blockTargetBytes(level)),
@@ -198,7 +208,7 @@ export class SaveSession {
     source: string,
   ): Promise<SavedImage[]> {
     await this.ingest.finish();
-    const saved: SavedImage[] = [];
+    const saved: Written[] = [];
     const features = [...new Set([...this.gzip.features, ...this.known.foundFeatures])].sort();
     let newBytes = this.#packs.writtenBytes;
     let newPlainBytes = this.ingest.newPlainBytes;
@@ -219,7 +229,13 @@ export class SaveSession {
         newPlainBytes = 0;
       }
     }
-    return saved;
+    return this.#confirm(saved);
+  }
+
+  async #confirm(written: readonly Written[]): Promise<SavedImage[]> {
+    const packs = [...this.#packNames, ...this.#packs.written.map(({ name }) => name)];
+    await confirmAppended(this.pool, packs, written, this.context);
+    return written.map(({ image }) => image);
   }
 
   /** Appends another snapshot of an image the pool holds, under `reference`, unless it is the current one already. */
@@ -234,7 +250,7 @@ export class SaveSession {
       blobs,
       ...(root && { root }),
     };
-    return this.#writeSnapshot({
+    const written = await this.#writeSnapshot({
       reference,
       source,
       image,
@@ -242,6 +258,7 @@ export class SaveSession {
       ...(archive && { archive }),
       stats: { imageBytes: stats.imageBytes, newBytes: 0, newPlainBytes: 0 },
     });
+    return (await this.#confirm([written]))[0]!;
   }
 
   /**
@@ -273,14 +290,10 @@ export class SaveSession {
 
   /** Only alone with the pool, and only when no snapshot has appeared since: then nothing refers to the packs. */
   async #removePacks(): Promise<void> {
-    const before = new Set(this.#records.map(({ id }) => id));
+    const snapshotIds = new Set(this.#records.map(({ id }) => id));
     if (!this.pool.tryExclusive()) return;
-    const { records } = await this.pool.catalog.snapshots();
-    if (records.some(({ id }) => !before.has(id))) return;
-    for (const { name, isNew } of this.#packs.written) {
-      if (isNew) await this.pool.fs.unlink(this.pool.layout.packPath(name));
-    }
-    await this.pool.fs.syncDirectory(this.pool.layout.packsDirectory);
+    const names = this.#packs.written.filter(({ isNew }) => isNew).map(({ name }) => name);
+    await removePacks({ pool: this.pool, snapshotIds }, names, quietContext());
   }
 
   async #writeSnapshot(parts: {
@@ -290,7 +303,7 @@ export class SaveSession {
     features: string[];
     archive?: SnapshotArchive;
     stats: Snapshot['stats'];
-  }): Promise<SavedImage> {
+  }): Promise<Written> {
     const { reference, source, image, features, archive, stats } = parts;
     const current = this.current(reference);
     const contents = {
@@ -313,7 +326,7 @@ export class SaveSession {
     }
     const layers = image.images.flatMap((one) => one.layers);
     const verbatim = new Set(image.blobs.filter((blob) => blob.verbatim).map(({ digest }) => digest));
-    return {
+    const saved: SavedImage = {
       reference,
       snapshotId: record.id,
       imageId: image.imageId,
@@ -327,6 +340,7 @@ export class SaveSession {
       alreadySaved: same,
       absent: image.absent,
     };
+    return { image: saved, record, isNew: !same };
   }
 }
 

@@ -2,6 +2,7 @@ import type { OperationContext } from '../core/context.js';
 import { parseReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
+import { confirmAppended, packNames } from './confirm-appended.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion, versionsByReference } from './versions.js';
@@ -22,6 +23,7 @@ export async function tagVersion(
   context: OperationContext,
 ): Promise<TaggedVersion> {
   const reference = parseReference(newReference).text;
+  const packs = await packNames(pool);
   const { records, unusable } = await pool.catalog.snapshots();
   await refuseDoubtfulVersion(pool, records, unusable, address);
   const { snapshot } = resolveVersion(records, address);
@@ -31,5 +33,6 @@ export async function tagVersion(
   const { rollbackOf: _, ...rest } = snapshot;
   const stats = { ...snapshot.stats, newBytes: 0, newPlainBytes: 0 };
   const record = await appendSnapshot(pool, { ...rest, reference, stats }, current, context);
+  await confirmAppended(pool, packs, [{ record, isNew: true }], context);
   return { ...summariseAmong([...records, record], record), alreadyTagged: false };
 }
