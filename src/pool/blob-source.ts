@@ -107,7 +107,8 @@ export async function openArchive(
   return openParts(cache, await readRecipe(cache, recipeId, sizeBytes), true, 1);
 }
 
-async function openParts(
+/** The bytes that a recipe stands for, against no digest. @param verifyChunks compares each chunk with its id */
+export async function openParts(
   cache: BlockCache,
   recipe: Recipe,
   verifyChunks: boolean,
@@ -135,7 +136,7 @@ async function openParts(
 }
 
 /** The recipe of a gzip file's plain bytes, and the checkpoints if there are any. */
-async function readGzipInner(
+export async function readGzipInner(
   cache: BlockCache,
   { inner: { recipeId, sizeBytes } }: GzipRecipe,
   depth: number,

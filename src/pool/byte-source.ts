@@ -21,6 +21,11 @@ export interface ByteSource {
   readonly current: Uint8Array;
   consume(byteCount: number): void;
   advance(): Promise<boolean>;
+  /**
+   * With nothing at hand, moves past up to `byteCount` bytes that need not be read for it.
+   * @returns how many; 0 where none can be told before they are read
+   */
+  skip?(byteCount: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -70,6 +75,22 @@ export class StreamSource implements ByteSource {
     return true;
   }
 
+  async skip(byteCount: number): Promise<number> {
+    // What is read ahead is there already.
+    if (this.#ahead.length > 0) return 0;
+    let skipped = 0;
+    while (!this.#listEnded) {
+      const next = await this.#chunks.next();
+      if (next.done) this.#listEnded = true;
+      else if (next.value.sizeBytes <= byteCount - skipped) skipped += next.value.sizeBytes;
+      else {
+        this.#lease(next.value);
+        break;
+      }
+    }
+    return skipped;
+  }
+
   async close(): Promise<void> {
     this.#releaseHeld();
     for (const lease of this.#ahead.splice(0)) lease.release();
@@ -95,14 +116,18 @@ export class StreamSource implements ByteSource {
         this.#listEnded = true;
         return;
       }
-      const lease = this.#cache.lease(next.value.id);
-      this.#ahead.push(lease);
-      if (lease.bytes.length !== next.value.sizeBytes) throw wrongLength(next.value.id);
-      this.#aheadBytes += lease.bytes.length;
-      const leases = this.#aheadBlocks.get(lease.blockKey) ?? 0;
-      if (leases === 0) this.#aheadBlockBytes += lease.blockBytes;
-      this.#aheadBlocks.set(lease.blockKey, leases + 1);
+      this.#lease(next.value);
     }
+  }
+
+  #lease({ id, sizeBytes }: { id: Uint8Array; sizeBytes: number }): void {
+    const lease = this.#cache.lease(id);
+    this.#ahead.push(lease);
+    if (lease.bytes.length !== sizeBytes) throw wrongLength(id);
+    this.#aheadBytes += lease.bytes.length;
+    const leases = this.#aheadBlocks.get(lease.blockKey) ?? 0;
+    if (leases === 0) this.#aheadBlockBytes += lease.blockBytes;
+    this.#aheadBlocks.set(lease.blockKey, leases + 1);
   }
 }
 
@@ -132,6 +157,10 @@ export class SequenceSource implements ByteSource {
       this.#source = await open();
       if (this.#source.current.length > 0) return true;
     }
+  }
+
+  async skip(byteCount: number): Promise<number> {
+    return (await this.#source?.skip?.(byteCount)) ?? 0;
   }
 
   async close(): Promise<void> {
@@ -170,6 +199,14 @@ export class TarSource implements ByteSource {
     return false;
   }
 
+  async skip(byteCount: number): Promise<number> {
+    // The walk must see all of the skeleton.
+    if (this.#walk.kind === 'skeleton' || !this.#content.skip) return 0;
+    const skipped = await this.#content.skip(Math.min(byteCount, this.#walk.remainingBytes));
+    if (skipped > 0) this.#walk.content(skipped);
+    return skipped;
+  }
+
   /** The walk says which bytes come next: bytes it never comes to mean that the recipe is not the archive's. */
   async #checkNothingLeft(): Promise<void> {
     const other = this.#due === this.#skeleton ? this.#content : this.#skeleton;
@@ -186,6 +223,20 @@ export class TarSource implements ByteSource {
 
   get #due(): ByteSource {
     return this.#walk.kind === 'skeleton' ? this.#skeleton : this.#content;
+  }
+}
+
+/** Moves past so many bytes, or to the end. @returns how many there were */
+export async function skipBytes(source: ByteSource, byteCount: number): Promise<number> {
+  for (let done = 0; ; ) {
+    const { current } = source;
+    const taken = Math.min(current.length, byteCount - done);
+    if (taken > 0) source.consume(taken);
+    done += taken;
+    if (done === byteCount) return done;
+    const skipped = (await source.skip?.(byteCount - done)) ?? 0;
+    done += skipped;
+    if (skipped === 0 && !(await source.advance())) return done;
   }
 }
 

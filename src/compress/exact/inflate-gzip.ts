@@ -1,5 +1,6 @@
 import { LIMITS } from '../../core/limits.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, isGzip } from './gzip-header.js';
+import { Inflater } from './inflate/inflater.js';
 import { inflateMember, type ReadAt } from './inflate-member.js';
 
 /** The beginning of a file from `position` on that a header and the magic of what follows lie in. */
@@ -15,15 +16,17 @@ export async function readHeader(readAt: ReadAt, position: number): Promise<Uint
 }
 
 /**
- * The plain bytes of all members of a gzip file, as {@link proveGzip} divides it. Checksums are not looked at.
+ * The plain bytes of all members of a gzip file, as {@link proveGzip} divides it, each piece valid until the next is asked
+ * for. Checksums are not looked at.
  * @throws Error with one of zlib's codes, `Z_...`, when it does not inflate; what `readAt` throws
  */
 export async function* inflateGzip(readAt: ReadAt): AsyncGenerator<Uint8Array> {
+  const inflater = new Inflater();
   for (let at = 0; ; ) {
     const head = await readHeader(readAt, at);
     if (at > 0 && !isGzip(head)) return;
     const header = findGzipHeader(head);
     if (header === null) throw Object.assign(new Error('there is no gzip header'), { code: 'Z_DATA_ERROR' });
-    at = (yield* inflateMember(readAt, at + header.length)) + GZIP_TRAILER_BYTES;
+    at = (yield* inflateMember(readAt, at + header.length, inflater)) + GZIP_TRAILER_BYTES;
   }
 }

@@ -1,44 +1,31 @@
-import { createInflateRaw } from 'node:zlib';
-
-const INPUT_BYTES = 64 * 1024;
-const OUTPUT_BYTES = 256 * 1024;
+import { Inflater } from './inflate/inflater.js';
 
 /** Reads at a position of a compressed file; 0 at its end. */
 export type ReadAt = (into: Uint8Array, position: number) => number | Promise<number>;
 
 /**
- * The plain bytes of one raw deflate stream that begins at `start`, a piece at a time; memory is bounded whatever comes
- * out. Pieces are the caller's.
+ * The plain bytes of one raw deflate stream that begins at `start`, a piece at a time, each valid until the next is asked
+ * for. Memory is bounded whatever comes out.
  * @returns where the stream ends
- * @throws Error of zlib when it is damaged or cut off; what `readAt` throws
+ * @throws Error with one of zlib's codes, `Z_...`, when it is damaged or cut off; what `readAt` throws
  */
-export async function* inflateMember(readAt: ReadAt, start: number): AsyncGenerator<Uint8Array, number> {
-  const inflater = createInflateRaw({ chunkSize: OUTPUT_BYTES });
-  feed(inflater, readAt, start).catch((error: Error) => inflater.destroy(error));
-  try {
-    for await (const piece of inflater) yield piece as Uint8Array;
-  } finally {
-    inflater.destroy();
-  }
-  return start + inflater.bytesWritten;
-}
-
-/** What comes after the stream is not taken: the last write is then never answered, and this ends with the inflater. */
-async function feed(
-  inflater: ReturnType<typeof createInflateRaw>,
+export async function* inflateMember(
   readAt: ReadAt,
   start: number,
-): Promise<void> {
-  const buffer = new Uint8Array(INPUT_BYTES);
-  for (let position = start; !inflater.destroyed; ) {
-    const count = await readAt(buffer, position);
-    if (count === 0) {
-      inflater.end();
-      return;
+  inflater = new Inflater(),
+): AsyncGenerator<Uint8Array, number> {
+  inflater.reset();
+  for (let position = start; !inflater.hasEnded; ) {
+    const piece = inflater.next();
+    if (piece) {
+      yield piece;
+      continue;
     }
+    if (inflater.hasEnded) break;
+    const room = inflater.inputRoom();
+    const count = await readAt(room, position);
     position += count;
-    await new Promise<void>((resolve) => {
-      inflater.write(buffer.subarray(0, count), () => resolve());
-    });
+    inflater.supply(count);
   }
+  return start + inflater.takenBytes;
 }

@@ -8,6 +8,7 @@ import type { DeflateEncoder } from './deflate-encoder.js';
 import { encoderCandidates, firstBlockOf } from './detect-encoder.js';
 import { createEncoder } from './encoder-registry.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
+import { Inflater } from './inflate/inflater.js';
 import { readHeader } from './inflate-gzip.js';
 import { inflateMember } from './inflate-member.js';
 
@@ -114,6 +115,7 @@ class GzipProver {
   readonly #isCancelled: () => boolean;
   readonly #everyBytes: number;
   readonly #encoders = new Map<string, DeflateEncoder>();
+  readonly #inflater = new Inflater();
   /** Of this member, after how many plain bytes a stream was found not to be it. */
   readonly #failedAfter = new Map<string, number>();
   #last: EncoderSpec | null;
@@ -288,7 +290,11 @@ class GzipProver {
   /** What does not inflate is kept as it is. */
   async *#inflate(deflateAt: number): AsyncGenerator<Uint8Array, number> {
     try {
-      return yield* inflateMember((into, position) => this.#file.read(into, position), deflateAt);
+      return yield* inflateMember(
+        (into, position) => this.#file.read(into, position),
+        deflateAt,
+        this.#inflater,
+      );
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code?.startsWith('Z_')) throw new Verbatim('damaged');

@@ -26,7 +26,7 @@ const prove = (bytes: Uint8Array, last: EncoderSpec | null = null): Promise<Gzip
 
 async function inflated(bytes: Uint8Array): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of inflateGzip(fileOf(bytes).read)) pieces.push(piece);
+  for await (const piece of inflateGzip(fileOf(bytes).read)) pieces.push(piece.slice());
   return Buffer.concat(pieces);
 }
 
