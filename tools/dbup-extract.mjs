@@ -38,6 +38,7 @@ import * as zlib from 'node:zlib';
 const LIMITS = {
   descriptor: 65_536,
   features: 64,
+  jsonDepth: 64,
   snapshot: 16_777_216,
   pack: 1_073_741_824,
   footer: 67_108_864,
@@ -106,6 +107,15 @@ function poolNames(directory) {
   }
 }
 
+/** How deep objects and arrays lie inside one another, level by level: recursion would run out of stack. */
+function depthOf(value) {
+  const nested = (found) => typeof found === 'object' && found !== null;
+  let depth = 0;
+  for (let level = [value].filter(nested); level.length > 0; depth++)
+    level = level.flatMap((found) => Object.values(found).filter(nested));
+  return depth;
+}
+
 function parseDocument(bytes, kind, what) {
   let value;
   try {
@@ -113,6 +123,7 @@ function parseDocument(bytes, kind, what) {
   } catch {
     throw damaged(`${what} is not JSON`);
   }
+  if (depthOf(value) > LIMITS.jsonDepth) throw damaged(`${what} is nested too deep`);
   if (typeof value !== 'object' || value === null || value.kind !== kind)
     throw damaged(`${what} is no ${kind}`);
   if (!Number.isSafeInteger(value.format)) throw damaged(`${what} has no format`);
@@ -760,7 +771,8 @@ function readSnapshots(directory) {
       problems.push(error);
     }
   }
-  const key = ({ createdAt, id }) => `${createdAt} ${id}`;
+  const beyondMs = Date.now() + 3_162_240_000_000;
+  const key = ({ createdAt, id }) => `${Date.parse(createdAt) > beyondMs ? 0 : 1} ${createdAt} ${id}`;
   for (const list of versions.values()) list.sort((a, b) => (key(a) < key(b) ? 1 : -1));
   return { versions, problems };
 }

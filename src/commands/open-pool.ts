@@ -15,6 +15,7 @@ export async function openPoolFor(call: Call, access: PoolAccess, createsPool: b
     access,
     cacheRoot: usableDirectory(settings.cacheRoot),
     ...(settings.threads !== undefined && { threads: settings.threads }),
+    ...(createsPool && settings.share && { share: settings.share }),
   };
   const open = createsPool ? openOrCreatePool : openPool;
   return waitForLock(call, () => open(settings.poolDirectory, options));

@@ -104,7 +104,6 @@ export async function withSaveSource<Result>(
     using client = await openEngine(call);
     return await work({ kind: 'engine', client, image: address.image }, options);
   }
-  if ('path' in address && address.path === '-') stopReadingOnAbort(call);
   return await work(sourceOf(address), options);
 }
 
@@ -115,19 +114,4 @@ function sourceOf(address: Exclude<SaveItem['address'], { transport: 'docker-dae
     return { kind: 'oci-directory', path, ...(address.tag !== null && { tag: address.tag }) };
   const { reference } = address;
   return { kind: 'archive', path, dialect: transport, ...(reference !== null && { reference }) };
-}
-
-/** A pipe that has nothing to say just now would otherwise keep an interrupted save waiting. */
-function stopReadingOnAbort({ context }: Call): void {
-  // Nobody may be reading yet: an error that no one hears would end the process.
-  process.stdin.on('error', () => {});
-  const stop = (): void => {
-    process.stdin.destroy(
-      new DbupError('INTERRUPTED', 'interrupted while reading standard input', {
-        hint: 'Nothing is lost. Run the same command again: what was already stored is reused.',
-      }),
-    );
-  };
-  if (context.signal.aborted) stop();
-  else context.signal.addEventListener('abort', stop, { once: true });
 }

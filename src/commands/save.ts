@@ -15,6 +15,7 @@ import {
   withSaveSource,
 } from './save-request.js';
 import { PARITY_SETTING } from './settings.js';
+import { SHARE_OPTION } from './share-option.js';
 
 type SavedItem = { item: SaveItem; result: SaveResult; durationMs: number };
 type FailedItem = { item: SaveItem; error: DbupError };
@@ -28,7 +29,7 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
     'the other; one that fails does not stop the others, and the exit code is then 3.',
   ].join('\n'),
   arguments: SAVE_ARGUMENTS,
-  options: [...SAVE_OPTIONS, { flags: PARITY_SETTING.flags, does: PARITY_SETTING.does }],
+  options: [...SAVE_OPTIONS, { flags: PARITY_SETTING.flags, does: PARITY_SETTING.does }, SHARE_OPTION],
   examples: [
     { command: 'dbup save app:1.0 db:16', does: 'two images of the engine' },
     { command: 'dbup save -i app.tar', does: 'what `docker save -o app.tar app:1.0` wrote' },

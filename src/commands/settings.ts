@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { DbupError } from '../core/errors.js';
+import { SHARES, type Share } from '../store/sharing.js';
 import { PROGRESS_MODES, type ProgressMode } from '../ui/reporter.js';
 import { readConfigFile } from './config-file.js';
 import {
@@ -109,7 +110,7 @@ export const SETTINGS = {
   }),
 } as const;
 
-/** The zstd level is an option of `save` and `gc` alone, but may be set for good in the same places. */
+/** The zstd level is an option of a few commands alone, but may be set for good in the same places. */
 export const LEVEL_SETTING = define({
   flags: '--level <n>',
   env: 'DBUP_LEVEL',
@@ -129,6 +130,16 @@ export const PARITY_SETTING = define({
   parse: parityShare,
 });
 
+/** An option of the commands that make pools or add to them. */
+export const SHARE_SETTING = define<Share | 'none'>({
+  flags: '--share <who>',
+  env: 'DBUP_SHARE',
+  key: 'share',
+  does: 'let others write to the pool: group (that of its directory), all, or none',
+  otherwise: 'none: only the owner writes; a pool that is shared stays so',
+  parse: oneOf(['none', ...SHARES]),
+});
+
 /** What every command is given. */
 export interface Settings {
   /** Absolute. */
@@ -142,13 +153,17 @@ export interface Settings {
   level: number;
   /** Parity that is wanted, in percent; 0 for none. */
   parityPercent: number;
+  /** Of the pool, where it is made or added to. */
+  share?: Share;
   progress: ProgressMode;
   quiet: boolean;
   json: boolean;
 }
 
 /** The values of flags as commander hands them over: text, or true for a flag without a value. */
-export type FlagValues = Partial<Record<keyof typeof SETTINGS | 'level' | 'parity', string | boolean>>;
+export type FlagValues = Partial<
+  Record<keyof typeof SETTINGS | 'level' | 'parity' | 'share', string | boolean>
+>;
 
 export interface SettingsSources {
   flags: FlagValues;
@@ -167,6 +182,7 @@ export function resolveSettings(sources: SettingsSources): Settings {
   const pool = lookup.value('pool', SETTINGS.pool);
   const cacheDir = lookup.value('cacheDir', SETTINGS.cacheDir);
   const threads = lookup.value('threads', SETTINGS.threads);
+  const share = lookup.value('share', SHARE_SETTING) ?? 'none';
   return {
     poolDirectory: resolve(
       pool ?? join(baseDirectory(env.XDG_DATA_HOME, home, '.local/share'), 'dbup', 'pool'),
@@ -175,6 +191,7 @@ export function resolveSettings(sources: SettingsSources): Settings {
     engine: engineChoice(lookup),
     lockWaitMs: lookup.value('lockWait', SETTINGS.lockWait) ?? DEFAULT_LOCK_WAIT_MS,
     ...(threads !== undefined && { threads }),
+    ...(share !== 'none' && { share }),
     level: lookup.value('level', LEVEL_SETTING) ?? LEVEL_RANGE.default,
     parityPercent: lookup.value('parity', PARITY_SETTING) ?? 0,
     progress: lookup.value('progress', SETTINGS.progress) ?? 'auto',
@@ -244,7 +261,7 @@ function baseDirectory(value: string | undefined, home: string, fallback: string
 }
 
 export function configKeys(): string[] {
-  return [...Object.values(SETTINGS), LEVEL_SETTING, PARITY_SETTING].map(({ key }) => key);
+  return [...Object.values(SETTINGS), LEVEL_SETTING, PARITY_SETTING, SHARE_SETTING].map(({ key }) => key);
 }
 
 /** `--pool` of `--pool <dir>`. */

@@ -14,6 +14,8 @@ export const LIMITS = {
   descriptorBytes: 64 * KiB,
   /** A snapshot file. */
   snapshotBytes: 16 * MiB,
+  /** Objects and arrays inside one another in a descriptor or a snapshot; what is written has four. */
+  poolJsonDepth: 64,
   /** A pack file. */
   packBytes: 1024 * MiB,
   /** A pack's footer. */
@@ -72,6 +74,8 @@ export const LIMITS = {
   archiveMembers: 200_000,
   /** A JSON answer of an engine. */
   engineJsonBytes: 64 * MiB,
+  /** Objects and arrays inside one another in such an answer. */
+  engineJsonDepth: 256,
   /** A file of docker's client configuration: config.json, a context, a PEM file. */
   engineConfigBytes: 1 * MiB,
 } as const;

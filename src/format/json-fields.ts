@@ -1,4 +1,5 @@
 import { DbupError } from '../core/errors.js';
+import { isNestedDeeper } from '../core/json-nesting.js';
 import { LIMITS } from '../core/limits.js';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
@@ -88,19 +89,26 @@ export class JsonFields {
   }
 }
 
-/** Parses JSON bytes of a pool file. @throws DbupError POOL_DAMAGED */
+/** Parses JSON bytes of a pool file. @throws DbupError POOL_DAMAGED, also beyond `LIMITS.poolJsonDepth` */
 export function parsePoolJson(bytes: Uint8Array, where: string): JsonFields {
+  if (isNestedDeeper(bytes, LIMITS.poolJsonDepth)) {
+    throw damagedJson(where, `is nested deeper than ${LIMITS.poolJsonDepth} levels`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
-    throw new DbupError('POOL_DAMAGED', `${where} is not valid JSON`, {
-      hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
-      details: { where },
-      cause,
-    });
+    throw damagedJson(where, 'is not valid JSON', cause);
   }
   return new JsonFields(value, where);
+}
+
+function damagedJson(where: string, reason: string, cause?: unknown): DbupError {
+  return new DbupError('POOL_DAMAGED', `${where} ${reason}`, {
+    hint: 'Copy the pool again from where it is whole, or run `dbup repair --from OTHER_POOL`.',
+    details: { where },
+    cause,
+  });
 }
 
 /** Refuses a format number or a feature this version does not know. @throws DbupError POOL_FORMAT_UNSUPPORTED */

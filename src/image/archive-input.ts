@@ -1,6 +1,7 @@
 import { constants, createReadStream, openSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { DbupError, toDbupError } from '../core/errors.js';
 
 const READ_BYTES = 1024 * 1024;
@@ -28,22 +29,41 @@ export interface ArchiveInput {
   close(): Promise<void>;
 }
 
-/** Opens a file for reading as an archive; a pipe or a device is read as a stream. `-` is standard input. */
-export async function openArchiveInput(path: string): Promise<ArchiveInput> {
-  if (path === '-') return new StreamInput(process.stdin, 'standard input');
+/**
+ * Opens a file for reading as an archive; a pipe or a device is read as a stream. `-` is standard input.
+ * @param signal ends the reading of a stream, which may have nothing to say for ever, with INTERRUPTED
+ */
+export async function openArchiveInput(path: string, signal?: AbortSignal): Promise<ArchiveInput> {
+  if (path === '-') return streamInput(process.stdin, 'standard input', signal);
   let handle: FileHandle;
   try {
     const kind = await stat(path);
     if (kind.isDirectory()) throw isDirectory(path);
     // A pipe is opened once: who writes to it takes the first one that goes for the last.
-    if (kind.isFIFO()) return new StreamInput(openNamedPipe(path), path);
-    if (!kind.isFile()) return new StreamInput(createReadStream(path, { highWaterMark: READ_BYTES }), path);
+    if (kind.isFIFO()) return streamInput(openNamedPipe(path), path, signal);
+    if (!kind.isFile())
+      return streamInput(createReadStream(path, { highWaterMark: READ_BYTES }), path, signal);
     handle = await open(path, 'r');
   } catch (error) {
     throw toDbupError(error, `opening ${path}`);
   }
   const stats = await handle.stat({ bigint: true });
   return new FileInput(handle, path, stats.size, stats.mtimeNs, stats.ctimeNs);
+}
+
+function streamInput(stream: Readable, description: string, signal?: AbortSignal): StreamInput {
+  // Nobody may be reading when it ends: an error that no one hears would end the process.
+  stream.on('error', () => {});
+  const stop = (): void => {
+    stream.destroy(
+      new DbupError('INTERRUPTED', `interrupted while reading ${description}`, {
+        hint: 'Nothing is lost. Run the same command again: what was already stored is reused.',
+      }),
+    );
+  };
+  if (signal?.aborted) stop();
+  else signal?.addEventListener('abort', stop, { once: true });
+  return new StreamInput(stream, description);
 }
 
 /** Without waiting in `open` for a writer, where a thread would be stuck that even the end of the process waits for. */

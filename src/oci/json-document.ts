@@ -1,4 +1,5 @@
 import { DbupError } from '../core/errors.js';
+import { isNestedDeeper } from '../core/json-nesting.js';
 import { LIMITS } from '../core/limits.js';
 import { quoted } from './quoted.js';
 
@@ -38,39 +39,12 @@ export function parseJsonBounded(bytes: Uint8Array, limitBytes: number, where: s
   if (bytes.length > limitBytes) {
     throw oversizedDocument(where, '', `has ${bytes.length} bytes; at most ${limitBytes} are read`);
   }
-  checkNesting(bytes, where);
+  if (isNestedDeeper(bytes, LIMITS.imageJsonDepth))
+    throw oversizedDocument(where, '', `is nested deeper than ${LIMITS.imageJsonDepth} levels`);
   try {
     return JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)) as unknown;
   } catch {
     throw invalidDocument(where, '', 'is not valid JSON');
-  }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/**
- * Refuses deep nesting before JSON.parse sees it: 8 MiB of brackets cost it seconds and hundreds of MiB.
- * Bytes of multi-byte characters are all ≥ 0x80, so they cannot be mistaken for brackets or quotes.
- */
-function checkNesting(bytes: Uint8Array, where: string): void {
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i];
-    if (inString) {
-      if (byte === BACKSLASH) i++;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) {
-      inString = true;
-    } else if (byte === 0x5b || byte === 0x7b) {
-      depth++;
-      if (depth > LIMITS.imageJsonDepth) {
-        throw oversizedDocument(where, '', `is nested deeper than ${LIMITS.imageJsonDepth} levels`);
-      }
-    } else if (byte === 0x5d || byte === 0x7d) {
-      depth--;
-    }
   }
 }
 

@@ -4,11 +4,12 @@ import type { OperationContext } from '../core/context.js';
 import { encodeSnapshot, type Snapshot } from '../format/snapshot.js';
 import type { Pool } from '../pool/pool.js';
 import { writeDurably } from '../store/durable-file.js';
+import { isBeyondClocks } from './versions.js';
 
 /**
  * Adds a snapshot to the pool: durable when the promise resolves. Its content must be durable already.
  * It is given this host and a time that is never earlier than that of `current`, the version it follows,
- * whatever the clock says: the order of versions is the order of saves.
+ * whatever the clock says: the order of versions is the order of saves. Only a time beyond clocks is not followed.
  */
 export async function appendSnapshot(
   pool: Pool,
@@ -17,7 +18,8 @@ export async function appendSnapshot(
   context: OperationContext,
 ): Promise<SnapshotRecord> {
   const { features, reference, ...rest } = contents;
-  const after = current ? Date.parse(current.snapshot.createdAt) + 1 : 0;
+  const follows = current !== undefined && !isBeyondClocks(current.snapshot.createdAt, context.now());
+  const after = follows ? Date.parse(current.snapshot.createdAt) + 1 : 0;
   const createdAt = new Date(Math.max(context.now(), after)).toISOString();
   const snapshot: Snapshot = {
     ...(features && { features }),

@@ -100,7 +100,7 @@ async function saveInto(
     case 'engine':
       return saveFromEngine(session, source.client, source.image, as);
     case 'archive': {
-      const input = await openArchiveInput(source.path);
+      const input = await openArchiveInput(source.path, session.context.signal);
       try {
         return await saveArchive(session, input, source, as);
       } finally {

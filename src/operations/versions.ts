@@ -13,11 +13,25 @@ export function versionsByReference(records: readonly SnapshotRecord[]): Map<str
   return versions;
 }
 
-/** Newest first; snapshots of one moment (made at two sites) in the order of their ids, the same everywhere. */
+/** Farther than any clock is ever set back: one that begins in 1970 knows the snapshots of today. */
+const BEYOND_CLOCKS_MS = 100 * 366 * 24 * 3600 * 1000;
+
+/** True for a time that no clock has shown: nothing could ever come after the end of the year 9999. */
+export function isBeyondClocks(createdAt: string, nowMs: number = Date.now()): boolean {
+  return Date.parse(createdAt) > nowMs + BEYOND_CLOCKS_MS;
+}
+
+/**
+ * Newest first; snapshots of one moment (made at two sites) in the order of their ids, the same everywhere. Those of times
+ * beyond clocks count as the oldest: they would bar their reference, as no save could become the current version.
+ */
 export function newestFirst(a: SnapshotRecord, b: SnapshotRecord): number {
-  if (a.snapshot.createdAt !== b.snapshot.createdAt)
-    return a.snapshot.createdAt < b.snapshot.createdAt ? 1 : -1;
-  return a.id < b.id ? 1 : -1;
+  const [left, right] = [a.snapshot.createdAt, b.snapshot.createdAt];
+  if (left === right) return a.id < b.id ? 1 : -1;
+  const isRightNewer = left < right;
+  const isExchanged =
+    isBeyondClocks(isRightNewer ? right : left) && !isBeyondClocks(isRightNewer ? left : right);
+  return isRightNewer !== isExchanged ? 1 : -1;
 }
 
 /**

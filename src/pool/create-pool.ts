@@ -8,6 +8,8 @@ import { encodeDescriptor, POOL_FORMAT, type PoolDescriptor } from '../format/de
 import { makeDirectoryDurably, writeDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 import { PoolLayout } from '../store/pool-layout.js';
+import { openToOthers, type Share, sharedDisk } from '../store/sharing.js';
+import { refuseOddKinds, refuseOddLock } from './refuse-odd-kinds.js';
 
 /** How long the making of a pool waits for another process that makes it too. */
 const CREATE_WAIT_MS = 10_000;
@@ -15,11 +17,12 @@ const CREATE_POLL_MS = 20;
 
 /**
  * Makes an empty pool.
+ * @param options.share lets others write to it as well
  * @throws DbupError OUTPUT_EXISTS when there is a pool or another non-empty directory, POOL_NOT_A_DIRECTORY
  */
 export async function createPool(
   directory: string,
-  fs: FileSystem = nodeFileSystem,
+  { share, fs = share ? sharedDisk(share) : nodeFileSystem }: { fs?: FileSystem; share?: Share } = {},
 ): Promise<PoolDescriptor> {
   const layout = new PoolLayout(directory);
   const descriptor: PoolDescriptor = {
@@ -31,7 +34,10 @@ export async function createPool(
   };
   try {
     await refuseOccupied(fs, layout);
+    await refuseOddKinds(fs, layout);
     await makeDirectoryDurably(fs, layout.directory);
+    // Before anything is made in it, which is to have its group.
+    if (share) await openToOthers(layout, share);
     for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {
       await makeDirectoryDurably(fs, path);
     }
@@ -66,6 +72,7 @@ async function acquireMaking(fs: FileSystem, layout: PoolLayout, path: string): 
   for (let waitedMs = 0; ; waitedMs += CREATE_POLL_MS) {
     if ((await fs.info(layout.descriptorPath)) !== null) throw occupied(layout, 'already holds a pool');
     await createEmptyFile(fs, path);
+    await refuseOddLock(fs, path);
     try {
       return PoolLock.acquire(path, 'exclusive', 0);
     } catch (error) {

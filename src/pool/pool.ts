@@ -7,11 +7,13 @@ import { LIMITS } from '../core/limits.js';
 import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { makeDirectoryDurably } from '../store/durable-file.js';
-import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
+import { type FileSystem, readFully } from '../store/file-system.js';
 import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
+import { diskOf, isSharedAs, openToOthers, type Share } from '../store/sharing.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
+import { refuseOddKinds, refuseOddLock } from './refuse-odd-kinds.js';
 import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from './snapshots-directory.js';
 
 /** What a command needs of the pool: `read` and `append` share the lock, `exclusive` has it alone. */
@@ -24,6 +26,8 @@ export interface OpenPoolOptions {
   /** Where catalogs are kept, a directory for each pool below it; null keeps this one in memory. */
   cacheRoot: string | null;
   fs?: FileSystem;
+  /** Lets others write to the pool as well, one that is made and one that is appended to. */
+  share?: Share;
   threads?: number;
   /** The size at which packs are closed; `PACK_TARGET_BYTES` by default. */
   packTargetBytes?: number;
@@ -50,13 +54,20 @@ export interface Pool {
  * @throws DbupError NO_POOL, POOL_NOT_A_DIRECTORY, POOL_FORMAT_UNSUPPORTED, POOL_DAMAGED, POOL_LOCKED
  */
 export async function openPool(directory: string, options: OpenPoolOptions): Promise<Pool> {
-  const fs = options.fs ?? nodeFileSystem;
   const layout = new PoolLayout(await realDirectory(directory));
+  const fs = options.fs ?? (await diskOf(layout));
   const descriptor = await readDescriptor(fs, layout, directory);
+  await checkKinds(fs, layout, directory);
   const lock = await takeLock(fs, layout, options.access, options.lockWaitMs ?? 0);
   if (options.access === 'append') {
     try {
       await makeMissingDirectories(fs, layout);
+      if (options.share && !(await isSharedAs(layout, options.share))) {
+        await openToOthers(layout, options.share);
+        lock.release();
+        // What is made from now on is to be as open.
+        return await openPool(directory, options);
+      }
     } catch (error) {
       lock.release();
       throw toDbupError(error, `opening the pool ${directory}`);
@@ -74,7 +85,10 @@ export async function openOrCreatePool(directory: string, options: OpenPoolOptio
   }
   let refusal: unknown;
   try {
-    await createPool(directory, options.fs);
+    await createPool(directory, {
+      ...(options.fs && { fs: options.fs }),
+      ...(options.share && { share: options.share }),
+    });
   } catch (error) {
     if (!(error instanceof DbupError) || error.code !== 'OUTPUT_EXISTS') throw error;
     refusal = error;
@@ -157,6 +171,14 @@ async function realDirectory(directory: string): Promise<string> {
   }
 }
 
+async function checkKinds(fs: FileSystem, layout: PoolLayout, directory: string): Promise<void> {
+  try {
+    await refuseOddKinds(fs, layout);
+  } catch (error) {
+    throw toDbupError(error, `opening the pool ${directory}`);
+  }
+}
+
 async function readDescriptor(
   fs: FileSystem,
   layout: PoolLayout,
@@ -213,6 +235,7 @@ async function takeLock(
     throw toDbupError(error, `locking the pool ${layout.directory}`);
   }
   try {
+    await refuseOddLock(fs, layout.lockPath);
     return PoolLock.acquire(layout.lockPath, access === 'exclusive' ? 'exclusive' : 'shared', waitMs);
   } catch (error) {
     throw toDbupError(error, `locking the pool ${layout.directory}`);

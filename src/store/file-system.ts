@@ -52,7 +52,8 @@ export interface FileSystem {
   setTimes(path: string, mtimeSeconds: number): Promise<void>;
 }
 
-class NodeFile implements OpenFile {
+/** An open file of the real disk, its handle's owner from now on. */
+export class NodeFile implements OpenFile {
   readonly #handle: FileHandle;
 
   constructor(handle: FileHandle) {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { truncate, writeFile } from 'node:fs/promises';
+import { readdir, readlink, truncate, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { dockerArchive, layerTar } from '../support/images.js';
@@ -8,6 +8,16 @@ import { codeOf, PoolRoom } from '../support/pool-room.js';
 import { CliRoom, ended } from '../support/run-dbup.js';
 
 const ARCHIVE = dockerArchive({ references: ['app:1'], layers: [layerTar(1, 3, 300_000)] });
+
+/** Waits until a process has a file open. */
+async function reading(path: string, pid: number): Promise<void> {
+  for (;;) {
+    const open = await readdir(`/proc/${pid}/fd`);
+    const targets = await Promise.all(open.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+    if (targets.includes(path)) return;
+    await sleep(50);
+  }
+}
 
 describe('save -i', () => {
   it('reads a named pipe from its first byte, whoever comes first', async () => {
@@ -36,11 +46,12 @@ describe('save -i', () => {
     execFileSync('mkfifo', [pipe]);
     const save = room.start(['save', '-i', pipe]);
     const run = ended(save);
-    for (let signals = 0; signals < 2; signals++) {
-      await sleep(1000);
-      save.kill('SIGINT');
-    }
-    expect((await run).exitCode).toBe(130);
+    await reading(pipe, save.pid!);
+    save.kill('SIGINT');
+    const { exitCode, stderr } = await run;
+    expect(exitCode).toBe(130);
+    // One is enough: a second would have ended the process without a word.
+    expect(stderr).toContain(`interrupted while reading ${pipe}`);
   });
 
   it('refuses a terabyte of nothing', async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LEVEL_SETTING, resolveSettings, SETTINGS } from '../../src/commands/settings.js';
+import { LEVEL_SETTING, resolveSettings, SETTINGS, SHARE_SETTING } from '../../src/commands/settings.js';
 import { DbupError } from '../../src/core/errors.js';
 
 let home: string;
@@ -66,13 +66,16 @@ describe('precedence', () => {
     ['progress', 'progress', (s) => s.progress, ['plain', 'json', 'none'], ['plain', 'json', 'none']],
     ['level', 'level', (s) => s.level, ['1', '2', '4'], [1, 2, 4]],
     ['level', 'level', (s) => s.level, ['max', '2', '4'], [22, 2, 4]],
+    ['share', 'share', (s) => s.share, ['none', 'all', 'group'], [undefined, 'all', 'group']],
     ['quiet', 'quiet', (s) => s.quiet, ['true', 'yes', '1'], [true, true, true]],
     ['json', 'json', (s) => s.json, ['true', 'on', 'true'], [true, true, true]],
   ];
   test.each(values)(
     '--%s over its variable over %s in the config file',
     (flag, key, read, [f, e, c], [wantF, wantE, wantC]) => {
-      const definition = { ...SETTINGS, level: LEVEL_SETTING }[flag as keyof typeof SETTINGS];
+      const definition = { ...SETTINGS, level: LEVEL_SETTING, share: SHARE_SETTING }[
+        flag as keyof typeof SETTINGS
+      ];
       expect(definition.key).toBe(key);
       const config = JSON.stringify({ [key]: c });
       const env = { [definition.env]: e };

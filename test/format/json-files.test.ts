@@ -101,6 +101,18 @@ describe('snapshot and descriptor', () => {
     expect(descriptorWith({ colour: 'blue' })()).toEqual(DESCRIPTOR);
   });
 
+  it('refuse what is nested deeper than a reader goes, and take the rest', () => {
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+    // The document itself is a level.
+    const most = LIMITS.poolJsonDepth - 1;
+    expect(snapshotWith({ note: nested(most) })()).toEqual(SNAPSHOT);
+    expect(snapshotWith({ note: nested(most + 1) })).toThrow(/nested deeper than 64/);
+    expect(descriptorWith({ note: nested(most + 1) })).toThrow(refused('POOL_DAMAGED'));
+    expect(snapshotWith({ note: '[{'.repeat(500) })()).toEqual(SNAPSHOT);
+    const brackets = Buffer.alloc(1_000_000, '[');
+    expect(() => decodeSnapshot(brackets, 's')).toThrow(/nested deeper/);
+  });
+
   it('refuse another format and an unknown feature as such, whatever else the document holds', () => {
     for (const fields of [
       { format: 2 },

@@ -32,9 +32,19 @@ const WORDS = [
 export function mutatedJson(random: Random, document: Json, others: readonly Json[] = []): Uint8Array {
   let changed = structuredClone(document);
   for (let left = random.size(5); left > 0; left--) changed = changedOnce(random, changed, others);
-  const text = random.percent(10) ? JSON.stringify(changed, null, 1) : JSON.stringify(changed);
+  const text = textOf(random, changed) ?? JSON.stringify(document);
   const bytes = Buffer.from(random.percent(5) ? withOddNumbers(random, text) : text);
   return random.percent(20) ? mutated(random, bytes) : new Uint8Array(bytes);
+}
+
+/** null for a value that lies too deep for JSON.stringify. */
+function textOf(random: Random, value: Json): string | null {
+  try {
+    return random.percent(10) ? JSON.stringify(value, null, 1) : JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
 }
 
 function changedOnce(random: Random, document: Json, others: readonly Json[]): Json {
@@ -157,7 +167,7 @@ export function anyJson(random: Random, depth: number): Json {
 
 function deep(random: Random): Json {
   let value: Json = null;
-  for (let left = random.size(2000); left > 0; left--) value = random.percent(50) ? [value] : { a: value };
+  for (let left = random.size(400); left > 0; left--) value = random.percent(50) ? [value] : { a: value };
   return value;
 }
 

@@ -2,6 +2,7 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:h
 import type { Duplex } from 'node:stream';
 import { throwIfInterrupted } from '../../core/context.js';
 import { DbupError, isSystemError } from '../../core/errors.js';
+import { isNestedDeeper } from '../../core/json-nesting.js';
 import { LIMITS } from '../../core/limits.js';
 import { connectionError, dial } from './dial.js';
 import type { EngineEndpoint } from './endpoint.js';
@@ -98,7 +99,14 @@ export class EngineConnection {
     } catch (error) {
       throw this.readError(error, signal, 'its answer');
     }
-    return Buffer.concat(pieces).toString('utf8');
+    const bytes = Buffer.concat(pieces);
+    if (isNestedDeeper(bytes, LIMITS.engineJsonDepth)) {
+      throw new DbupError(
+        'ENGINE_ERROR',
+        `${this.name} gave an answer nested deeper than ${LIMITS.engineJsonDepth} levels`,
+      );
+    }
+    return bytes.toString('utf8');
   }
 
   /** What a failure while reading an answer means; `what` is what was being read. */

@@ -72,6 +72,13 @@ async function drain(source: AsyncIterable<Uint8Array>): Promise<number> {
   return sizeBytes;
 }
 
+it('does not parse an answer of brackets', async () => {
+  await serve((_, response) => response.end('['.repeat(100_000)));
+  const error = await errorOf(client.inspectImage('app:1'));
+  expect(error.code).toBe('ENGINE_ERROR');
+  expect(error.message).toContain('nested deeper');
+});
+
 describe('an engine that cannot be reached', () => {
   it('is reported with everything that was tried', async () => {
     const endpoint = resolveEngine({ env: {}, homeDir: dir, exists: () => false });
