@@ -33,15 +33,20 @@ export async function listImages(pool: Pool, _context: OperationContext): Promis
 }
 
 /**
- * Lists the versions of one reference, the newest first. Any address of one of them will do.
+ * Lists the versions of one reference, the newest first. Any address of one of them will do. Warns of snapshots that
+ * cannot be read.
  * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID
  */
 export async function listVersions(
   pool: Pool,
   reference: string,
-  _context: OperationContext,
+  context: OperationContext,
 ): Promise<VersionSummary[]> {
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  for (const { error } of unusable) {
+    const message = `${error.message}; it may be a version of ${reference} that is not listed`;
+    context.report({ type: 'warning', message, ...(error.hint !== undefined && { hint: error.hint }) });
+  }
   const named = resolveVersion(records, reference).snapshot.reference;
   return versionsByReference(records).get(named)!.map(summariseVersion);
 }

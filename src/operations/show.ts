@@ -8,6 +8,7 @@ import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { ImageReader } from './image-reader.js';
 import { type LayerForm, layerForm } from './layer-form.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion } from './versions.js';
 
@@ -54,14 +55,15 @@ export interface VersionDetail extends VersionSummary {
 
 /**
  * Tells everything about one version.
- * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID
+ * @throws DbupError SNAPSHOT_NOT_FOUND, SNAPSHOT_AMBIGUOUS, REFERENCE_INVALID; what {@link refuseDoubtfulVersion} throws
  */
 export async function showVersion(
   pool: Pool,
   address: string,
   context: OperationContext,
 ): Promise<VersionDetail> {
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  await refuseDoubtfulVersion(pool, records, unusable, address);
   const record = resolveVersion(records, address);
   const { snapshot } = record;
   const chunks = await openChunkCatalog(pool.catalog);

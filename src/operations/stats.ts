@@ -15,6 +15,7 @@ import {
   measurePoolBytes,
   type PoolBytes,
 } from './pool-bytes.js';
+import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong } from './version-summary.js';
 import { resolveVersion } from './versions.js';
 
@@ -74,7 +75,8 @@ export async function stats(
   address: string | undefined,
   context: OperationContext,
 ): Promise<StatsResult> {
-  const { records } = await pool.catalog.snapshots();
+  const { records, unusable } = await pool.catalog.snapshots();
+  if (address !== undefined) await refuseDoubtfulVersion(pool, records, unusable, address);
   const chosen = address === undefined ? undefined : resolveVersion(records, address);
   const chunks = await openChunkCatalog(pool.catalog);
   const cache = new BlockCache(pool.layout, chunks, pool.workers);

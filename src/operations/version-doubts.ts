@@ -30,8 +30,9 @@ export async function refuseDoubtfulVersion(
   for (const { name, error } of unusable) {
     const told = await toldReference(pool, name);
     if (told !== null && told !== reference && known.has(told)) continue;
+    const isNewer = error.code === 'POOL_FORMAT_UNSUPPORTED';
     throw new DbupError(error.code, `${error.message}; it may be a version of ${reference}`, {
-      hint: `Sync the pool again or run \`dbup repair --from OTHER_POOL\`; \`dbup rm ${name}\` gives the damaged version up. \`dbup log\` shows the ids of the sound versions: REFERENCE@ID names one of them without doubt.`,
+      hint: `${isNewer ? `${error.hint}` : `Sync the pool again or run \`dbup repair --from OTHER_POOL\`; \`dbup rm ${name}\` gives the damaged version up.`} \`dbup log\` shows the ids of the ${isNewer ? 'other' : 'sound'} versions: REFERENCE@ID names one of them without doubt.`,
       details: { ...error.details, snapshot: name },
       cause: error,
     });

@@ -188,7 +188,12 @@ async function readDescriptor(
     const own = await fs.info(layout.directory);
     if (!own?.isDirectory) throw notADirectory(directory);
     const info = await fs.info(layout.descriptorPath);
-    if (info === null) throw await missingDescriptor(fs, layout, directory);
+    if (info === null) {
+      const error = await missingDescriptor(fs, layout, directory);
+      // Whoever is making the pool may just have ended.
+      if ((await fs.info(layout.descriptorPath)) === null) throw error;
+      return await readDescriptor(fs, layout, directory);
+    }
     if (!info.isFile || info.sizeBytes > LIMITS.descriptorBytes) {
       throw new DbupError('POOL_DAMAGED', `${layout.descriptorPath} is not a pool descriptor`, {
         hint: 'Copy dbup-pool.json from another copy of this pool.',

@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '../core/events.js';
-import { JSON_SCHEMA_VERSION, toSnakeCase } from './json-text.js';
+import { JSON_SCHEMA_VERSION, jsonText, toSnakeCase } from './json-text.js';
 import type { Reporter, ReporterOptions, ReporterStream } from './reporter.js';
 
 /** `bytes` lines of one task are at least this far apart; the others are never held back. */
@@ -29,7 +29,7 @@ export class JsonReporter implements Reporter {
       this.#lastBytesMs.set(event.task, nowMs);
     }
     this.#stream.write(
-      `${JSON.stringify({ schema_version: JSON_SCHEMA_VERSION, ...(toSnakeCase(event) as object) })}\n`,
+      `${jsonText({ schema_version: JSON_SCHEMA_VERSION, ...(toSnakeCase(event) as object) })}\n`,
     );
   };
 

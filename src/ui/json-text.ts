@@ -15,6 +15,17 @@ export function toSnakeCase(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeKey(key), toSnakeCase(inner)]));
 }
 
+/** What JSON.stringify leaves as it is and a terminal obeys: DEL, the controls of C1, line ends, and what turns the direction of text. */
+const STEERING = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** JSON that means the same and holds nothing that steers a terminal, whatever names a stranger chose. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    STEERING,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** A value whose keys are data, such as an image's labels. */
 export class Verbatim {
   readonly value: unknown;

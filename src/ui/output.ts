@@ -1,6 +1,6 @@
 import { DbupError, isSystemError } from '../core/errors.js';
 import { printable } from '../image/engine/printable.js';
-import { JSON_SCHEMA_VERSION, toSnakeCase } from './json-text.js';
+import { JSON_SCHEMA_VERSION, jsonText, toSnakeCase } from './json-text.js';
 import { styleFor } from './style.js';
 
 /**
@@ -33,7 +33,7 @@ export class Output {
   /** Writes the one JSON document of a command. */
   async document(command: string, result: unknown): Promise<void> {
     const body = toSnakeCase(result) as object;
-    await this.result([JSON.stringify({ schema_version: JSON_SCHEMA_VERSION, command, ...body }, null, 2)]);
+    await this.result([jsonText({ schema_version: JSON_SCHEMA_VERSION, command, ...body }, 2)]);
   }
 
   /** Tells an error to a person, or as one line of JSON. */
@@ -48,7 +48,7 @@ export class Output {
         command: options.command,
         error: errorFields(error),
       };
-      await written(this.stderr, `${JSON.stringify(line)}\n`);
+      await written(this.stderr, `${jsonText(line)}\n`);
       return;
     }
     const style = styleFor(this.stderr, this.env);
@@ -78,7 +78,12 @@ export function errorFields(error: DbupError): unknown {
 function stackLines(error: DbupError): string[] {
   const lines: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    lines.push(`${lines.length === 0 ? '' : 'caused by: '}${at.stack ?? at.message}`);
+    const told = `${at.name}: ${printable(at.message)}`;
+    const frames = (at.stack ?? '').split('\n').filter((line) => /^ +at /.test(line));
+    lines.push(
+      `${lines.length === 0 ? '' : 'caused by: '}${told}`,
+      ...frames.map((line) => `    ${printable(line)}`),
+    );
   }
   return lines;
 }

@@ -18,6 +18,7 @@ import { engineAnswerTarget, engineHttpTarget } from './targets/engine-targets.j
 import { gzipFileTarget, gzipHeaderTarget, gzipProofTarget } from './targets/gzip-targets.js';
 import { configFileTarget, endpointTarget, referenceTarget } from './targets/name-targets.js';
 import { blockTarget, packTarget, sketchIndexTarget } from './targets/pack-targets.js';
+import { hostileArchiveTarget, hostilePoolTarget } from './targets/product-targets.js';
 import {
   baseListTarget,
   encoderSpecTarget,
@@ -60,4 +61,6 @@ export const ALL_TARGETS: readonly FuzzTarget[] = [
   engineAnswerTarget,
   engineHttpTarget,
   catalogTarget,
+  hostilePoolTarget,
+  hostileArchiveTarget,
 ];
