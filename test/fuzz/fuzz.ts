@@ -3,20 +3,21 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../../src/hash/sha256.js';
 import { ALL_TARGETS } from './all-targets.js';
-import { writeReport } from './report.js';
+import { appendResults, writeReport } from './report.js';
 import { Crash, runTarget, type TargetRun } from './run-target.js';
 import { Watchdog } from './watchdog.js';
 
 /** What the whole process may take, all targets in it. */
 const MOST_RSS_BYTES = 256 * 1024 * 1024;
-const USAGE = `npm run test:fuzz -- [--seed S] [--target T] [--only I] [--inputs N] [--share P] [--report] [--keep]
+const USAGE = `npm run test:fuzz -- [--seed S] [--target T] [--only I] [--inputs N] [--share P] [--results F] [--report] [--keep]
 
   --seed S     another seed than 1: the same seed makes the same inputs
   --target T   this target only
   --only I     this input only, whatever came before it
   --inputs N   so many inputs of each target, not as many as it says itself
   --share P    so many percent of the inputs
-  --report     writes the figures to docs/reliability.md
+  --results F  adds the figures to this file, one line a process: a long run may be made in slices
+  --report     writes the figures of that file to docs/reliability.md
   --keep       keeps the input of a crash in fixtures/fuzz, where npm test runs it for ever`;
 
 const { values } = parseArgs({
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     inputs: { type: 'string' },
     share: { type: 'string', default: '100' },
+    results: { type: 'string' },
     report: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -69,7 +71,10 @@ async function fuzz(): Promise<number> {
   );
   const isTooLarge = peakRssBytes > MOST_RSS_BYTES;
   if (isTooLarge) process.stdout.write(`more than ${MOST_RSS_BYTES / 2 ** 20} MiB\n`);
-  if (values.report && crashes === 0) writeReport({ seed, runs, peakRssBytes });
+  if (values.results !== undefined && crashes === 0) {
+    if (inputs > 0) appendResults(values.results, { seed, runs, peakRssBytes });
+    if (values.report) writeReport(values.results);
+  }
   return crashes > 0 || isTooLarge ? 1 : 0;
 }
 
