@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib';
 import zstd from 'zstd-napi/binding.js';
 
 // The binding is CommonJS: its members are only found on the default export.
-const { DCtx, DParameter } = zstd;
+const { DCtx, DParameter, ResetDirective } = zstd;
 
 export type Compression = 'gzip' | 'zstd';
 
@@ -57,10 +57,29 @@ async function* copies(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   for await (const piece of source) yield new Uint8Array(piece);
 }
 
+/**
+ * The decoder that was used last. One may hold a window of 128 MiB, and is only let go of by the garbage collector: a new one for each
+ * stream would take several of them.
+ */
+let idleContext: InstanceType<typeof DCtx> | null = null;
+
 /** Decoded piece by piece into one buffer: the binding's own stream gathers all that one input piece unfolds to. */
 async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const context = new DCtx();
-  context.setParameter(DParameter.windowLogMax, MAX_WINDOW_LOG);
+  const context = idleContext ?? new DCtx();
+  idleContext = null;
+  try {
+    context.reset(ResetDirective.sessionAndParameters);
+    context.setParameter(DParameter.windowLogMax, MAX_WINDOW_LOG);
+    yield* decoded(source, context);
+  } finally {
+    idleContext = context;
+  }
+}
+
+async function* decoded(
+  source: AsyncIterable<Uint8Array>,
+  context: InstanceType<typeof DCtx>,
+): AsyncGenerator<Uint8Array> {
   const output = new Uint8Array(ZSTD_PIECE_BYTES);
   let inFrame = false;
   let turnBytes = 0;

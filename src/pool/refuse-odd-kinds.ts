@@ -5,11 +5,12 @@ import type { PoolLayout } from '../store/pool-layout.js';
 /**
  * Refuses a pool in which a stranger put something else in place of its directories or its lock: a symbolic link would
  * have dbup read, write and delete elsewhere, a pipe would keep it waiting, and the lock is opened as a database.
- * What stands inside of `packs/` and `snapshots/` is looked at where it is read.
+ * What stands inside of them is looked at where it is read.
  * @throws DbupError POOL_DAMAGED
  */
 export async function refuseOddKinds(fs: FileSystem, layout: PoolLayout): Promise<void> {
-  for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {
+  const { packsDirectory, parityDirectory, snapshotsDirectory, temporaryDirectory } = layout;
+  for (const path of [packsDirectory, parityDirectory, snapshotsDirectory, temporaryDirectory]) {
     const info = await fs.info(path);
     if (info === null || info.isDirectory) continue;
     throw new DbupError('POOL_DAMAGED', `${path} is not a directory`, {

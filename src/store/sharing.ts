@@ -71,7 +71,8 @@ export function sharedDisk(share: Share): FileSystem {
  * @throws DbupError PERMISSION_DENIED when something that is not open enough is another user's
  */
 export async function openToOthers(layout: PoolLayout, share: Share): Promise<void> {
-  const directories = [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory];
+  const { packsDirectory, parityDirectory, snapshotsDirectory, temporaryDirectory } = layout;
+  const directories = [packsDirectory, parityDirectory, snapshotsDirectory, temporaryDirectory];
   try {
     const { gid } = await lstat(layout.directory);
     for (const path of [layout.lockPath, layout.descriptorPath]) await openUp(path, FILE_BITS[share], gid);

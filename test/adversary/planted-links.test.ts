@@ -25,7 +25,7 @@ const SOME = COMMANDS.filter(([name]) => name === 'ls' || name === 'save' || nam
 
 async function soundPool(): Promise<CliRoom> {
   const room = await CliRoom.create();
-  await room.json(['save', '-i', await room.file('in.tar', ARCHIVE)]);
+  await room.json(['save', '-i', await room.file('in.tar', ARCHIVE), '--parity', '50%']);
   await room.file('second.tar', SECOND);
   return room;
 }
@@ -40,6 +40,7 @@ describe('symbolic links planted in a pool', () => {
   it.each([
     ['packs', COMMANDS],
     ['snapshots', SOME],
+    ['parity', SOME],
     ['tmp', SOME],
   ] as const)(
     '%s elsewhere is refused by every command, and nothing changes there',

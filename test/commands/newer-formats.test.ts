@@ -1,7 +1,8 @@
-import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PACK_FEATURE } from '../../src/format/pack.js';
 import { sha256Hex } from '../format/hand-made-pool.js';
 import { ARCHIVE, tinySnapshot } from '../format/tiny-image.js';
 import { runCommand } from '../support/run-command.js';
@@ -109,11 +110,30 @@ describe('a pool of a later dbup', () => {
 });
 
 describe('a golden pool', () => {
+  it('is there for every feature that packs may have', async () => {
+    const features = new Set<number>();
+    for (const golden of await readdir(POOLS)) {
+      if (!golden.startsWith('sound-')) continue;
+      const packs = join(POOLS, golden, 'packs');
+      for (const name of await readdir(packs)) {
+        if (!/^[0-9a-f]{64}$/.test(name)) continue;
+        const pack = await readFile(join(packs, name));
+        const footerAt = pack.length - 32 - pack.readUInt32LE(pack.length - 32);
+        const bits = pack.readUInt32LE(footerAt + 12);
+        for (const bit of Object.values(PACK_FEATURE)) if (bits & bit) features.add(bit);
+      }
+    }
+    expect([...features].sort()).toEqual(Object.values(PACK_FEATURE).sort());
+  });
+
   it.each([
     ['delta', 'sound-delta-releases'],
     ['delta upon delta', 'sound-delta-chain'],
     ['deltas of two pools', 'sound-delta-merged'],
     ['sketches', 'sound-sketches'],
+    ['filtered code', 'sound-x86-filter'],
+    ['gzip recipes', 'sound-gzip'],
+    ['checkpoints', 'sound-gzip-checkpoints'],
     ['list nodes', 'sound-three-levels'],
   ])('of %s is committed, passes a whole verification and survives gc', async (_, golden) => {
     const directory = await pool(golden);

@@ -95,8 +95,28 @@ const RELEASES = [1, 2, 3].map((version) =>
   dockerArchive({ reference: 'app:1', layers: [release(version)] }),
 );
 
+/** x86-64 code as compilers lay it out: calls of a few functions from many places, between other instructions. */
+function code(calls: number): Uint8Array {
+  const bytes = Buffer.alloc(calls * 24);
+  for (let call = 0; call < calls; call++) {
+    const at = call * 24;
+    for (const [i, byte] of noise(call % 7, 19).entries()) bytes.writeUInt8(byte & 0x3f, at + i);
+    bytes.writeUInt8(0xe8, at + 19);
+    bytes.writeInt32LE((call % 11) * 4096 - (at + 24), at + 20);
+  }
+  return new Uint8Array(bytes);
+}
+const CODE = dockerArchive({
+  reference: 'code:1',
+  layers: [concatBytes([tarFile('program', code(4000)), tarEnd()])],
+});
+
 /** Pools whose packs have features. */
 export const LEANING_POOLS: Record<string, Maker> = {
+  'sound-x86-filter': async (directory) => {
+    await saveArchiveBytes(directory, CODE, { timeMs: Date.UTC(2026, 0, 1) });
+    return ok({ 'code:1': CODE });
+  },
   'sound-pack-feature-unused': fromFiles(
     poolOf([packFile(TINY_BLOCKS, 1, 1)], [tinySnapshot()]),
     ok({ 'hello:1': ARCHIVE }),

@@ -18,6 +18,7 @@ import { engineAnswerTarget, engineHttpTarget } from './targets/engine-targets.j
 import { gzipFileTarget, gzipHeaderTarget, gzipProofTarget } from './targets/gzip-targets.js';
 import { configFileTarget, endpointTarget, referenceTarget } from './targets/name-targets.js';
 import { blockTarget, packTarget, sketchIndexTarget } from './targets/pack-targets.js';
+import { parityTarget } from './targets/parity-targets.js';
 import { hostileArchiveTarget, hostilePoolTarget } from './targets/product-targets.js';
 import {
   baseListTarget,
@@ -34,6 +35,7 @@ export const ALL_TARGETS: readonly FuzzTarget[] = [
   packTarget,
   blockTarget,
   sketchIndexTarget,
+  parityTarget,
   zstdBlockTarget,
   deltaTarget,
   x86Target,

@@ -80,8 +80,8 @@ async function fuzz(): Promise<number> {
 
 function line({ name, inputs, accepted, refused, slowestCpuMs }: TargetRun): string {
   const counts = `${String(inputs).padStart(8)} inputs ${String(accepted).padStart(8)} accepted ${String(refused).padStart(8)} refused`;
-  const rssMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
-  return `${name.padEnd(16)} ${counts}   slowest ${slowestCpuMs.toFixed(1)} ms CPU   ${rssMiB} MiB`;
+  const rssMiB = Math.round(process.resourceUsage().maxRSS / 1024);
+  return `${name.padEnd(16)} ${counts}   slowest ${slowestCpuMs.toFixed(1)} ms CPU   RSS up to ${rssMiB} MiB`;
 }
 
 function tell(crash: Crash): void {

@@ -60,7 +60,7 @@ describe('the modes of a pool', () => {
     await save(room, '077', 2);
     const modes = await modesOf(room.path('pool'));
     for (const [name, mode] of modes) {
-      const wanted = ['.', 'packs', 'snapshots', 'tmp'].includes(name) ? directory : file;
+      const wanted = ['.', 'packs', 'parity', 'snapshots', 'tmp'].includes(name) ? directory : file;
       expect(mode & wanted, `${name} ${mode.toString(8)}`).toBe(wanted);
       if (share === 'group') expect(mode & 0o002, name).toBe(0);
     }
@@ -68,8 +68,8 @@ describe('the modes of a pool', () => {
 
   it('are opened by a save that says so, also of what was there, and stay so', async () => {
     await using room = await CliRoom.create();
-    await save(room, '022', 1);
-    await save(room, '022', 2, '--share', 'group');
+    await save(room, '022', 1, '--parity', '50%');
+    await save(room, '022', 2, '--share', 'group', '--parity', '50%');
     await save(room, '077', 3);
     for (const [name, mode] of await modesOf(room.path('pool'))) expect(mode & 0o060, name).toBe(0o060);
   });

@@ -56,14 +56,19 @@ const MAX_HOST_URL_CHARS = 4096;
 export function redactHost(host: string): string {
   if (/^(unix:\/\/|\/)/i.test(host)) return shorten(host);
   // Greedy up to the last '@' anywhere, not only in the authority: a badly escaped password may hold '/', '#' or '@'.
+  let password = '';
   const withoutPassword = host.replace(
     /^([a-z][a-z0-9+.-]*:\/\/)?(.*)@/is,
     (_all, scheme = '', userinfo = '') => {
       const colon = String(userinfo).indexOf(':');
-      return colon === -1 ? `${scheme}${userinfo}@` : `${scheme}${String(userinfo).slice(0, colon)}:***@`;
+      if (colon === -1) return `${scheme}${userinfo}@`;
+      password = String(userinfo).slice(colon + 1);
+      return `${scheme}${String(userinfo).slice(0, colon)}:***@`;
     },
   );
-  return shorten(withoutPassword.replace(/[?#].*$/s, '?***'));
+  // An address that was pasted twice has it twice.
+  const nowhere = password === '' ? withoutPassword : withoutPassword.replaceAll(password, '***');
+  return shorten(nowhere.replace(/[?#].*$/s, '?***'));
 }
 
 function shorten(text: string): string {

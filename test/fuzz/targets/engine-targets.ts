@@ -141,7 +141,8 @@ export const engineHttpTarget: FuzzTarget = {
       () => exported(client),
       () => client.loadImage(tar()),
     ];
-    return acceptsLater(asks[bytes.length % asks.length]!);
+    // Awaited here: the client is closed when this returns.
+    return await acceptsLater(asks[bytes.length % asks.length]!);
   },
   async close() {
     if (!running) return;
