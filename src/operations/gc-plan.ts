@@ -9,7 +9,7 @@ import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
 import { lacksSnapshotsDirectory } from '../pool/snapshots-directory.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
-import { restoreSetAside } from './remove-packs.js';
+import { isSetAside, restoreSetAside } from './remove-packs.js';
 import { addressesOf } from './version-summary.js';
 
 /** Below this much garbage a pool is left alone but for packs that hold nothing else. */
@@ -193,13 +193,14 @@ async function reachAll(
   );
 }
 
-/** Files right below tmp/; directories there are none of dbup's. */
+/** Files right below tmp/ that nobody wants any more; directories there are none of dbup's. */
 export async function listTemporaryFiles(pool: Pool): Promise<{ path: string; sizeBytes: number }[]> {
   const { fs, layout } = pool;
   // Behind a symbolic link lie files of somebody else.
   if (!(await fs.info(layout.temporaryDirectory))?.isDirectory) return [];
   const files: { path: string; sizeBytes: number }[] = [];
   for (const name of await fs.list(layout.temporaryDirectory)) {
+    if (isSetAside(name)) continue;
     const path = join(layout.temporaryDirectory, name);
     const info = await fs.info(path);
     if (info && !info.isDirectory) files.push({ path, sizeBytes: info.sizeBytes });

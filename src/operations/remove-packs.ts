@@ -24,6 +24,11 @@ export async function assertNoNewSnapshots({ pool, snapshotIds }: RemovalGrounds
 /** How the names of packs begin in tmp/ that a gc has set aside. */
 const SET_ASIDE = 'aside-';
 
+/** True for the name of a file in tmp/ that is a pack set aside: not for a gc to remove but the one that has set it aside. */
+export function isSetAside(name: string): boolean {
+  return name.startsWith(SET_ASIDE);
+}
+
 /**
  * Removes packs, durably; one that is gone is no error. They are first set aside, and come back if a snapshot has arrived by
  * then: rsync takes no lock, and a host whose locks do not reach this one none that is seen here. Whoever writes a
@@ -47,7 +52,7 @@ export async function removePacks(
     await fs.syncDirectory(layout.packsDirectory);
     await assertNoNewSnapshots(grounds);
   } catch (error) {
-    for (const name of aside) await fs.rename(asidePath(pool, name), layout.packPath(name));
+    for (const name of aside) await bringBack(pool, name);
     await fs.syncDirectory(layout.packsDirectory);
     throw error;
   }
@@ -69,6 +74,15 @@ async function setAside(pool: Pool, name: string): Promise<boolean> {
   }
 }
 
+async function bringBack(pool: Pool, name: string): Promise<void> {
+  try {
+    await pool.fs.rename(asidePath(pool, name), pool.layout.packPath(name));
+  } catch (error) {
+    // Another gc, on a host whose locks do not reach this one, has done it already.
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  }
+}
+
 function asidePath({ layout }: Pool, name: string): string {
   return join(layout.temporaryDirectory, SET_ASIDE + name);
 }
@@ -79,10 +93,11 @@ export async function restoreSetAside(pool: Pool): Promise<void> {
   if (!(await fs.info(layout.temporaryDirectory))?.isDirectory) return;
   const there = new Set(await listNames(fs, layout.packsDirectory));
   for (const file of await fs.list(layout.temporaryDirectory)) {
-    const name = file.startsWith(SET_ASIDE) ? file.slice(SET_ASIDE.length) : '';
+    const name = isSetAside(file) ? file.slice(SET_ASIDE.length) : '';
     const path = join(layout.temporaryDirectory, file);
-    if (isSha256Hex(name) && !there.has(name) && (await fs.info(path))?.isFile)
-      await fs.rename(path, layout.packPath(name));
+    if (!isSha256Hex(name) || !(await fs.info(path))?.isFile) continue;
+    if (there.has(name)) await unlinkIfThere(pool, path);
+    else await bringBack(pool, name);
   }
 }
 

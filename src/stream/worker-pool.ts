@@ -104,8 +104,8 @@ export class WorkerPool<Job extends { type: string }> {
     member.worker.on('message', (answer: WorkerAnswer) => {
       const pending = member.pending.get(answer.id);
       member.pending.delete(answer.id);
-      // An idle worker must not keep the process alive.
-      if (member.pending.size === 0) member.worker.unref();
+      // An idle worker must not keep the process alive, but one that is being ended must: somebody waits for its end.
+      if (member.pending.size === 0 && !this.#closed) member.worker.unref();
       if ('error' in answer)
         pending?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
       else pending?.resolve(answer.value as never);
