@@ -246,6 +246,11 @@ function byDigest(
   return { reference, repository, select: { kind: 'digest', digestPrefix } };
 }
 
+/** The reference of an image that has none: by its id, all under one name. */
+export function untaggedReference(imageId: string): string {
+  return `untagged:${imageId.slice('sha256:'.length, 'sha256:'.length + 12)}`;
+}
+
 function badAt(text: string): DbupError {
   return invalidReference(
     text,

@@ -1,5 +1,6 @@
 import type { OperationContext } from '../core/context.js';
 import { toDbupError } from '../core/errors.js';
+import { makeNamesDurable } from '../pool/make-names-durable.js';
 import { PackRewriter } from '../pool/pack-rewriter.js';
 import type { Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
@@ -55,6 +56,8 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
   await confirmKeptCopies(grounds, plan, context);
   const temporary = await removeTemporaryFiles(pool);
   await assertNoNewSnapshots(grounds);
+  // Snapshots that are gone must not come back without their packs, nor packs go for copies that may yet be lost.
+  await makeNamesDurable(pool);
   await removePacks(
     grounds,
     plan.packs.remove.map(({ name }) => name),

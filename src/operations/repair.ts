@@ -4,6 +4,7 @@ import type { OperationContext } from '../core/context.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { BlockWorkers } from '../pool/block-workers.js';
 import { buildChunkCatalog, type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
+import { makeNamesDurable } from '../pool/make-names-durable.js';
 import { type DamagedBlock, PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
 import { removeDurably } from '../store/durable-file.js';
@@ -77,6 +78,7 @@ async function refuseSame(pool: Pool, otherPoolDirectory: string): Promise<void>
 
 async function repairFrom(pool: Pool, other: Pool | null, context: OperationContext): Promise<RepairResult> {
   const source = other && { pool: other, chunks: await openChunkCatalog(other.catalog) };
+  await makeNamesDurable(pool);
   const repaired: RepairedFile[] = [];
   const tried = new Set<string>();
   let findingsBefore: Finding[] | null = null;

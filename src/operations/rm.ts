@@ -75,7 +75,8 @@ export async function executeRemoval(
         if (!isSystemError(error, 'ENOENT')) throw error;
       }
     }
-    if (plan.remove.length + plan.unreadable.length > 0) await fs.syncDirectory(layout.snapshotsDirectory);
+    // Also where nothing was left to remove: a removal before may not have come to it.
+    await fs.syncDirectory(layout.snapshotsDirectory);
   } catch (error) {
     throw toDbupError(error, `removing snapshots of the pool ${layout.directory}`);
   }

@@ -3,6 +3,7 @@ import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { openChunkCatalog } from '../pool/chunk-catalog.js';
+import { makeNamesDurable } from '../pool/make-names-durable.js';
 import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { appendSnapshot } from './append-snapshot.js';
@@ -51,6 +52,7 @@ export async function rollback(
     });
   }
   await assertComplete(pool, target, context);
+  await makeNamesDurable(pool);
   const stats = { ...target.snapshot.stats, newBytes: 0, newPlainBytes: 0 };
   const contents = { ...target.snapshot, stats, rollbackOf: target.id };
   const record = await appendSnapshot(pool, contents, current, context);

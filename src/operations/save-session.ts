@@ -11,6 +11,7 @@ import { blockTargetBytes } from '../pool/block-target.js';
 import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
+import { makeNamesDurable } from '../pool/make-names-durable.js';
 import type { Pool } from '../pool/pool.js';
 import { type BlockBytes, PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
@@ -208,6 +209,7 @@ export class SaveSession {
     source: string,
   ): Promise<SavedImage[]> {
     await this.ingest.finish();
+    await makeNamesDurable(this.pool);
     const saved: Written[] = [];
     const features = [...new Set([...this.gzip.features, ...this.known.foundFeatures])].sort();
     let newBytes = this.#packs.writtenBytes;
@@ -240,6 +242,7 @@ export class SaveSession {
 
   /** Appends another snapshot of an image the pool holds, under `reference`, unless it is the current one already. */
   async repeat(record: SnapshotRecord, reference: string, source: string): Promise<SavedImage> {
+    await makeNamesDurable(this.pool);
     const { imageId, images, absent, blobs, root, archive, stats, features = [] } = record.snapshot;
     const image: FoundImage = {
       references: [],
@@ -342,9 +345,4 @@ export class SaveSession {
     };
     return { image: saved, record, isNew: !same };
   }
-}
-
-/** The reference of an image that has none: by its id, all under one name. */
-export function untaggedReference(imageId: string): string {
-  return `untagged:${imageId.slice('sha256:'.length, 'sha256:'.length + 12)}`;
 }

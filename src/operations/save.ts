@@ -6,7 +6,7 @@ import type { SnapshotArchive } from '../format/snapshot.js';
 import { type ArchiveInput, openArchiveInput, StreamInput } from '../image/archive-input.js';
 import type { EngineClient } from '../image/engine/engine-client.js';
 import { normalisedReference, readOciDirectory } from '../image/oci-directory.js';
-import { looksLikeImageId, parseReference } from '../oci/reference.js';
+import { looksLikeImageId, parseReference, untaggedReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
 import { ingestArchive } from './ingest-archive.js';
 import { ingestOciDirectory } from './ingest-oci-directory.js';
@@ -19,13 +19,7 @@ import {
   interpretDockerArchive,
   interpretOciLayout,
 } from './interpret-archive.js';
-import {
-  DEFAULT_LEVEL,
-  type SavedImage,
-  SaveSession,
-  type StoredParts,
-  untaggedReference,
-} from './save-session.js';
+import { DEFAULT_LEVEL, type SavedImage, SaveSession, type StoredParts } from './save-session.js';
 import { forecastArchive } from './scan-archive.js';
 
 /** What to save. */

@@ -1,5 +1,6 @@
 import type { OperationContext } from '../core/context.js';
 import { parseReference } from '../oci/reference.js';
+import { makeNamesDurable } from '../pool/make-names-durable.js';
 import type { Pool } from '../pool/pool.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { confirmAppended, packNames } from './confirm-appended.js';
@@ -28,6 +29,7 @@ export async function tagVersion(
   await refuseDoubtfulVersion(pool, records, unusable, address);
   const { snapshot } = resolveVersion(records, address);
   const current = versionsByReference(records).get(reference)?.[0];
+  await makeNamesDurable(pool);
   const same = current !== undefined && isSameImage(current.snapshot, snapshot);
   if (same) return { ...summariseAmong(records, current), alreadyTagged: true };
   const { rollbackOf: _, ...rest } = snapshot;

@@ -5,7 +5,7 @@ import { PoolLock } from '../catalog/pool-lock.js';
 import { DEFAULT_CHUNKER_PARAMETERS } from '../chunk/chunker-parameters.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { encodeDescriptor, POOL_FORMAT, type PoolDescriptor } from '../format/descriptor.js';
-import { makeDirectoryDurably, writeDurably } from '../store/durable-file.js';
+import { makeDirectoryDurably, makePathDurably, writeDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { openToOthers, type Share, sharedDisk } from '../store/sharing.js';
@@ -35,7 +35,7 @@ export async function createPool(
   try {
     await refuseOccupied(fs, layout);
     await refuseOddKinds(fs, layout);
-    await makeDirectoryDurably(fs, layout.directory);
+    await makePathDurably(fs, layout.directory);
     // Before anything is made in it, which is to have its group.
     if (share) await openToOthers(layout, share);
     for (const path of [layout.packsDirectory, layout.snapshotsDirectory, layout.temporaryDirectory]) {

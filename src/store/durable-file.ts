@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isSystemError } from '../core/errors.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import type { FileSystem, OpenFile } from './file-system.js';
@@ -128,9 +128,25 @@ export async function removeDurably(fs: FileSystem, path: string): Promise<void>
   await fs.syncDirectory(dirname(path));
 }
 
-/** Creates `directory` and makes its entry in the parent durable. */
+/** Creates `directory`, whose parent is there, and makes its entry in the parent durable. */
 export async function makeDirectoryDurably(fs: FileSystem, directory: string): Promise<void> {
   await fs.makeDirectory(directory);
-  const parent = dirname(directory);
-  if (basename(directory) !== '') await fs.syncDirectory(parent);
+  await fs.syncDirectory(dirname(directory));
+}
+
+/**
+ * Creates `directory` and what is missing above it, and makes the whole way to it durable: also what a process that
+ * died may have created of it. Directories above the parent that may not be read are not ours, and are let be.
+ */
+export async function makePathDurably(fs: FileSystem, directory: string): Promise<void> {
+  const path = resolve(directory);
+  await makeDirectoryDurably(fs, path);
+  for (let above = dirname(dirname(path)); ; above = dirname(above)) {
+    try {
+      await fs.syncDirectory(above);
+    } catch (error) {
+      if (!['EACCES', 'EPERM', 'EROFS'].some((code) => isSystemError(error, code))) throw error;
+    }
+    if (above === dirname(above)) break;
+  }
 }

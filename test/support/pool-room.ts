@@ -91,7 +91,8 @@ export class PoolRoom implements AsyncDisposable {
   }
 }
 
-function exportingEngine(pieces: AsyncIterable<Uint8Array>): EngineClient {
+/** An engine that has the one image `app:1.0` and exports these bytes. */
+export function exportingEngine(pieces: AsyncIterable<Uint8Array>): EngineClient {
   const image = { id: `sha256:${'0'.repeat(64)}`, repoTags: ['app:1.0'], rootFsLayers: [] };
   const engine: Pick<EngineClient, 'inspectImage' | 'exportImage'> = {
     inspectImage: async () => image as never,
