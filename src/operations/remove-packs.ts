@@ -49,6 +49,8 @@ export async function removePacks(
       throwIfInterrupted(context.signal);
       if (await setAside(pool, name)) aside.push(name);
     }
+    // What comes back must be somewhere at every instant: under its new name first.
+    if (aside.length > 0) await fs.syncDirectory(layout.temporaryDirectory);
     await fs.syncDirectory(layout.packsDirectory);
     await assertNoNewSnapshots(grounds);
   } catch (error) {
@@ -57,6 +59,7 @@ export async function removePacks(
     throw error;
   }
   for (const name of aside) await unlinkIfThere(pool, asidePath(pool, name));
+  if (aside.length > 0) await fs.syncDirectory(layout.temporaryDirectory);
 }
 
 /** @returns false when there is nothing to be put back: it was gone, or the disk too full for any more than removing it */

@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, relative } from 'node:path';
 import { sha256Of } from '../../support/images.js';
 
-const TEMPORARY = /(^|\/)tmp\/.|\.dbup-[0-9a-f]+\.partial$/;
+/** But for packs that a gc has set aside. */
+const TEMPORARY = /(^|\/)tmp\/(?!aside-).|\.dbup-[0-9a-f]+\.partial$/;
 
 /** Files by their path below some directory, and directories as null. */
 export type Tree = ReadonlyMap<string, Uint8Array | null>;
