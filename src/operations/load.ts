@@ -154,7 +154,7 @@ async function loadRecord(
               ? sink.tag
               : `${reference.slice(0, reference.lastIndexOf(':'))}:${sink.tag}`,
           ).text;
-    const writtenBytes = await loadIntoDirectory(reader, sink.path, name, pool.fs, context);
+    const writtenBytes = await loadIntoDirectory(reader, sink.path, name, pool.outputs, context);
     return { ...result, writtenBytes, layerCount, asSaved: false };
   }
   const { bytes, totalBytes, asSaved } = openOutput(reader, sink.format, reference, options);
@@ -163,7 +163,7 @@ async function loadRecord(
   const writtenBytes =
     sink.kind === 'stream'
       ? await writeStream(shown, sink.stream)
-      : await writeOutputFile(sink.path, shown, { fs: pool.fs });
+      : await writeOutputFile(sink.path, shown, { fs: pool.outputs });
   return { ...result, writtenBytes, layerCount, asSaved };
 }
 

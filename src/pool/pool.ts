@@ -7,7 +7,7 @@ import { LIMITS } from '../core/limits.js';
 import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { makeDirectoryDurably } from '../store/durable-file.js';
-import { type FileSystem, readFully } from '../store/file-system.js';
+import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
 import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { diskOf, isSharedAs, openToOthers, type Share } from '../store/sharing.js';
@@ -37,6 +37,8 @@ export interface OpenPoolOptions {
 export interface Pool {
   readonly layout: PoolLayout;
   readonly fs: FileSystem;
+  /** What images are written through: how open the pool's own files are is nothing to them. */
+  readonly outputs: FileSystem;
   readonly descriptor: PoolDescriptor;
   readonly catalog: Catalog;
   readonly workers: BlockWorkers;
@@ -137,6 +139,7 @@ function assemblePool(
   return {
     layout,
     fs,
+    outputs: options.fs ?? nodeFileSystem,
     descriptor,
     catalog,
     workers,

@@ -66,6 +66,18 @@ describe('the modes of a pool', () => {
     }
   });
 
+  it('are nothing to what is loaded from it', async () => {
+    await using room = await CliRoom.create();
+    await save(room, '077', 1, '--share', 'all');
+    for (const sink of [room.path('out/image.tar'), `oci:${room.path('layout')}`]) {
+      expect((await dbup(room, '077', ['load', 'app:1', '-o', sink])).exitCode).toBe(0);
+    }
+    for (const directory of ['out', 'layout']) {
+      for (const [name, mode] of await modesOf(room.path(directory)))
+        expect(mode & 0o077, `${directory}/${name} ${mode.toString(8)}`).toBe(0);
+    }
+  });
+
   it('are opened by a save that says so, also of what was there, and stay so', async () => {
     await using room = await CliRoom.create();
     await save(room, '022', 1, '--parity', '50%');
