@@ -14,6 +14,7 @@ import {
   memberTarget,
   snapshotTarget,
 } from './targets/document-targets.js';
+import { encoderStateTarget } from './targets/encoder-state-target.js';
 import { engineAnswerTarget, engineHttpTarget } from './targets/engine-targets.js';
 import { gzipFileTarget, gzipHeaderTarget, gzipProofTarget } from './targets/gzip-targets.js';
 import { configFileTarget, endpointTarget, referenceTarget } from './targets/name-targets.js';
@@ -45,6 +46,7 @@ export const ALL_TARGETS: readonly FuzzTarget[] = [
   gzipRecipeTarget,
   encoderSpecTarget,
   encoderTarget,
+  encoderStateTarget,
   listNodeTarget,
   baseListTarget,
   snapshotTarget,

@@ -12,7 +12,7 @@ const MOST_RSS_BYTES = 256 * 1024 * 1024;
 const USAGE = `npm run test:fuzz -- [--seed S] [--target T] [--only I] [--inputs N] [--share P] [--results F] [--report] [--keep]
 
   --seed S     another seed than 1: the same seed makes the same inputs
-  --target T   this target only
+  --target T   this target only, or these: T,U
   --only I     this input only, whatever came before it
   --inputs N   so many inputs of each target, not as many as it says itself
   --share P    so many percent of the inputs
@@ -34,7 +34,8 @@ const { values } = parseArgs({
   },
 });
 const seed = number('seed', values.seed);
-const targets = ALL_TARGETS.filter(({ name }) => values.target === undefined || name === values.target);
+const wanted = values.target?.split(',');
+const targets = ALL_TARGETS.filter(({ name }) => wanted === undefined || wanted.includes(name));
 process.exitCode = values.help || targets.length === 0 ? usage() : await fuzz();
 
 async function fuzz(): Promise<number> {

@@ -64,12 +64,24 @@ const RECIPES: readonly Uint8Array[] = [
   ),
 ];
 
+const CHECKPOINTS = encodeRecipe({
+  kind: 'checkpoints',
+  sizeBytes: 50_000_000,
+  inner: { recipeId: id, sizeBytes: 50_000_000 },
+  checkpoints: [1, 2, 3].map((number) => ({
+    plainBytes: number * 8_388_608,
+    compressedBytes: number * 3_000_000,
+    crc: number,
+    state: noise(number, 16),
+  })),
+});
+
 export const recipeTarget: FuzzTarget = {
   name: 'recipe',
   runs: 'recipes of every kind; one that is read is written again as it was',
   inputs: 120_000,
   shortInputs: 2000,
-  make: (random) => maybeMutated(random, random.pick(RECIPES)),
+  make: (random) => maybeMutated(random, random.pick([...RECIPES, CHECKPOINTS])),
   run(bytes) {
     let read: Recipe | undefined;
     const accepted = accepts(() => {
