@@ -146,17 +146,21 @@ export function makeCopy(kind: ParityCopy['kind'], bytes: Uint8Array): ParityCop
   return { kind, name: sha256Hex(bytes), sizeBytes: bytes.length, stored, isCompressed };
 }
 
+/** Used again: a copy may claim 16 MiB that it has not, and another one, and another. */
+let decompressor: ZstdDecompressor | null = null;
+let scratch = new Uint8Array(0);
+
 /** The bytes of a copy, or null where they are not what its name says. */
 export function openCopy({ name, sizeBytes, stored, isCompressed }: ParityCopy): Uint8Array | null {
-  let bytes = stored;
-  if (isCompressed) {
-    bytes = new Uint8Array(sizeBytes);
-    try {
-      if (new ZstdDecompressor().decompressInto(bytes, stored) !== sizeBytes) return null;
-    } catch {
-      // The binding has no error class of its own; what it cannot decode is no copy.
-      return null;
-    }
+  if (!isCompressed) return sha256Hex(stored) === name ? stored : null;
+  decompressor ??= new ZstdDecompressor();
+  if (scratch.length < sizeBytes) scratch = new Uint8Array(sizeBytes);
+  const bytes = scratch.subarray(0, sizeBytes);
+  try {
+    if (decompressor.decompressInto(bytes, stored) !== sizeBytes) return null;
+  } catch {
+    // The binding has no error class of its own; what it cannot decode is no copy.
+    return null;
   }
-  return sha256Hex(bytes) === name ? bytes : null;
+  return sha256Hex(bytes) === name ? new Uint8Array(bytes) : null;
 }

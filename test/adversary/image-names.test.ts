@@ -2,7 +2,8 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { dockerArchive, layerTar, sha256Of } from '../support/images.js';
 import { treeOf } from '../support/pool-room.js';
-import { CliRoom } from '../support/run-dbup.js';
+import { roomHere } from '../support/run-command.js';
+import type { CliRoom } from '../support/run-dbup.js';
 import { ascii, concatBytes, tarEnd, tarFile, tarLink } from '../support/tar-builder.js';
 
 /** A title, a colour, a C1 control sequence, DEL, a turn of direction, a line that pretends to be dbup's. */
@@ -104,7 +105,7 @@ describe('names that an image brings', () => {
   it.each(Object.entries(ARCHIVES))(
     '%s: refused, told tamely, nothing written elsewhere',
     async (_, make) => {
-      await using room = await CliRoom.create();
+      await using room = await roomHere();
       const input = await room.file('in.tar', make());
       expect(await expectTame(room, ['save', '-i', input])).toBe(1);
       expect(await readdir(room.path('pool/snapshots'))).toEqual([]);
@@ -113,7 +114,7 @@ describe('names that an image brings', () => {
   );
 
   it('do not steer a terminal, nor become paths, when the image is sound all the same', async () => {
-    await using room = await CliRoom.create();
+    await using room = await roomHere();
     const input = await room.file('in.tar', odd());
     for (const words of [
       ['save', '-i', input],
@@ -141,7 +142,7 @@ describe('names that an image brings', () => {
     ['a media type', { mediaType: STEERING }, 0],
     ['a platform', { platform: { os: STEERING, architecture: UP } }, 0],
   ])('%s of an OCI layout neither steer nor climb', async (_, entry, exit) => {
-    await using room = await CliRoom.create();
+    await using room = await roomHere();
     await layout(room.path('in'), entry);
     expect(await expectTame(room, ['save', `oci:${room.path('in')}`, '--as', 'b:1'])).toBe(exit);
     if (exit !== 0) return;

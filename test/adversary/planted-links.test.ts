@@ -3,7 +3,8 @@ import { access, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { dockerArchive, layerTar } from '../support/images.js';
-import { CliRoom, namesIn } from '../support/run-dbup.js';
+import { roomHere } from '../support/run-command.js';
+import { type CliRoom, namesIn } from '../support/run-dbup.js';
 
 const ARCHIVE = dockerArchive({ references: ['app:1'], layers: [layerTar(1, 2, 3000)] });
 const SECOND = dockerArchive({ references: ['app:2'], layers: [layerTar(2, 2, 3000)] });
@@ -24,7 +25,7 @@ const COMMANDS: readonly (readonly string[])[] = [
 const SOME = COMMANDS.filter(([name]) => name === 'ls' || name === 'save' || name === 'gc');
 
 async function soundPool(): Promise<CliRoom> {
-  const room = await CliRoom.create();
+  const room = await roomHere();
   await room.json(['save', '-i', await room.file('in.tar', ARCHIVE), '--parity', '50%']);
   await room.file('second.tar', SECOND);
   return room;
@@ -115,7 +116,7 @@ describe('symbolic links planted in a pool', () => {
   });
 
   it('among the files that a pool is made of are not written through', async () => {
-    await using room = await CliRoom.create();
+    await using room = await roomHere();
     await mkdir(room.path('elsewhere'));
     await mkdir(room.path('pool'));
     await symlink(room.path('elsewhere'), room.path('pool/packs'));

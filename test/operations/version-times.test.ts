@@ -6,7 +6,7 @@ import { isBeyondClocks, newestFirst } from '../../src/operations/versions.js';
 import { sha256Hex } from '../format/hand-made-pool.js';
 import { runExtract } from '../format/pool-run.js';
 import { dockerArchive, layerTar } from '../support/images.js';
-import { CliRoom } from '../support/run-dbup.js';
+import { roomHere } from '../support/run-command.js';
 
 const VERSIONS = [1, 2, 3].map((seed) =>
   dockerArchive({ references: ['app:1'], layers: [layerTar(seed, 1, 3000)] }),
@@ -26,7 +26,7 @@ async function redate(pool: string, createdAt: string): Promise<void> {
 
 describe('a snapshot dated beyond all clocks', () => {
   it('does not bar its reference', async () => {
-    await using room = await CliRoom.create();
+    await using room = await roomHere();
     const save = async (at: number) => room.json(['save', '-i', await room.file('in.tar', VERSIONS[at]!)]);
     await save(0);
     await redate(room.path('pool'), '9999-12-31T23:59:59.999Z');
