@@ -26,6 +26,8 @@ export interface PoolInspection {
   findings: Finding[];
   imagesHit: string[];
   snapshotsChecked: number;
+  /** Of all snapshot files that were there. */
+  snapshotIds: ReadonlySet<string>;
   chunks: ChunkCatalog;
   reading: PackReading;
   trace: FaultTrace;
@@ -86,6 +88,10 @@ export async function inspectPool(
     findings,
     imagesHit: [...new Set(findings.flatMap(({ images }) => images))],
     snapshotsChecked: records.length + (chosen ? 0 : snapshots.unusable.length),
+    snapshotIds: new Set([
+      ...snapshots.records.map(({ id }) => id),
+      ...snapshots.unusable.map(({ name }) => name),
+    ]),
     chunks,
     reading,
     trace,

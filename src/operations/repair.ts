@@ -1,16 +1,16 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OperationContext } from '../core/context.js';
-import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
+import { DbupError, toDbupError } from '../core/errors.js';
 import { BlockWorkers } from '../pool/block-workers.js';
 import { buildChunkCatalog, type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
 import { makeNamesDurable } from '../pool/make-names-durable.js';
 import { type DamagedBlock, PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
-import { removeDurably } from '../store/durable-file.js';
 import { PackWriter } from '../store/pack-file.js';
 import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
+import { removePacks, restoreSetAside } from './remove-packs.js';
 import { copyChecked, depthsOverBases, planFetching, storePlain } from './repair-fetch.js';
 import { healFromParity, remakeParity } from './repair-from-parity.js';
 import { DEFAULT_LEVEL } from './save-session.js';
@@ -78,6 +78,8 @@ async function refuseSame(pool: Pool, otherPoolDirectory: string): Promise<void>
 
 async function repairFrom(pool: Pool, other: Pool | null, context: OperationContext): Promise<RepairResult> {
   const source = other && { pool: other, chunks: await openChunkCatalog(other.catalog) };
+  // What a gc that was killed has set aside may be what is missing.
+  await restoreSetAside(pool);
   await makeNamesDurable(pool);
   const repaired: RepairedFile[] = [];
   const tried = new Set<string>();
@@ -332,11 +334,8 @@ class RepairRound {
     const { fs, layout } = this.#pool;
     const info = await fs.info(layout.packPath(name));
     if (info?.isDirectory) return;
-    try {
-      await removeDurably(fs, layout.packPath(name));
-    } catch (error) {
-      if (!isSystemError(error, 'ENOENT')) throw error;
-    }
+    const { snapshotIds } = this.#inspection;
+    await removePacks({ pool: this.#pool, snapshotIds }, [name], this.#context);
     this.#done.push({ file: join('packs', name), action, sizeBytes: info?.sizeBytes ?? 0 });
   }
 }

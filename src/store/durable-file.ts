@@ -122,12 +122,6 @@ export async function writeDurably(
   }
 }
 
-/** Removes a file and makes the removal durable. */
-export async function removeDurably(fs: FileSystem, path: string): Promise<void> {
-  await fs.unlink(path);
-  await fs.syncDirectory(dirname(path));
-}
-
 /** Creates `directory`, whose parent is there, and makes its entry in the parent durable. */
 export async function makeDirectoryDurably(fs: FileSystem, directory: string): Promise<void> {
   await fs.makeDirectory(directory);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { quietContext } from '../../src/core/context.js';
 import { executeGc } from '../../src/operations/gc.js';
 import { planGc } from '../../src/operations/gc-plan.js';
+import { repair } from '../../src/operations/repair.js';
 import { executeRemoval, planRemoval } from '../../src/operations/rm.js';
 import { rollback } from '../../src/operations/rollback.js';
 import { tagVersion } from '../../src/operations/tag.js';
@@ -177,5 +178,22 @@ describe('a saver that no lock keeps apart from a gc', () => {
       ),
     ).toBe('INPUT_CHANGED');
     expect(await namesOf(room, 'snapshots')).toEqual(now);
+  });
+});
+
+describe('a repair that no lock keeps apart from savers', () => {
+  it('finds what a killed gc has set aside, and needs no other pool for it', async () => {
+    await using room = await PoolRoom.create();
+    await room.saveBytes(first!);
+    const other = room.path('elsewhere');
+    await cp(room.pool, other, { recursive: true });
+    await rm(join(other, 'packs'), { recursive: true });
+    await mkdir(join(other, 'packs'));
+    for (const name of await namesOf(room, 'packs'))
+      await rename(join(room.pool, 'packs', name), join(room.pool, 'tmp', `aside-${name}`));
+    expect(await codeOf(room.load('app:1.0'))).toBe('POOL_INCOMPLETE');
+    const { findingsAfter } = await room.with('exclusive', (pool) => repair(pool, other, quietContext()));
+    expect(findingsAfter).toEqual([]);
+    expect(Buffer.from(await room.load('app:1.0')).equals(first!)).toBe(true);
   });
 });
