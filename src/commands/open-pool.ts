@@ -14,6 +14,7 @@ export async function openPoolFor(call: Call, access: PoolAccess, createsPool: b
   const options: OpenPoolOptions = {
     access,
     cacheRoot: usableDirectory(settings.cacheRoot),
+    layerCacheBytes: settings.layerCacheBytes,
     ...(settings.threads !== undefined && { threads: settings.threads }),
     ...(createsPool && settings.share && { share: settings.share }),
   };

@@ -5,6 +5,7 @@ import { SHARES, type Share } from '../store/sharing.js';
 import { PROGRESS_MODES, type ProgressMode } from '../ui/reporter.js';
 import { readConfigFile } from './config-file.js';
 import {
+  byteSize,
   oneOf,
   type ParseValue,
   parityShare,
@@ -51,6 +52,14 @@ export const SETTINGS = {
     does: 'where catalogs are kept, which can be made again at any time',
     otherwise: '$XDG_CACHE_HOME/dbup, ~/.cache/dbup',
     parse: someText,
+  }),
+  layerCache: define({
+    flags: '--layer-cache <size>',
+    env: 'DBUP_LAYER_CACHE',
+    key: 'layer_cache',
+    does: 'disk space in the cache directory for gzip layers that were made again, such as 10G',
+    otherwise: '0: none are kept',
+    parse: byteSize,
   }),
   host: define({
     flags: '-H, --host <address>',
@@ -146,6 +155,8 @@ export interface Settings {
   poolDirectory: string;
   /** Absolute. */
   cacheRoot: string;
+  /** Of gzip layers that were made again, below the cache directory. */
+  layerCacheBytes: number;
   /** The engine that was asked for, if any; never both. */
   engine: { host?: string; context?: string };
   lockWaitMs: number;
@@ -188,6 +199,7 @@ export function resolveSettings(sources: SettingsSources): Settings {
       pool ?? join(baseDirectory(env.XDG_DATA_HOME, home, '.local/share'), 'dbup', 'pool'),
     ),
     cacheRoot: resolve(cacheDir ?? join(baseDirectory(env.XDG_CACHE_HOME, home, '.cache'), 'dbup')),
+    layerCacheBytes: lookup.value('layerCache', SETTINGS.layerCache) ?? 0,
     engine: engineChoice(lookup),
     lockWaitMs: lookup.value('lockWait', SETTINGS.lockWait) ?? DEFAULT_LOCK_WAIT_MS,
     ...(threads !== undefined && { threads }),

@@ -30,6 +30,15 @@ export const parityShare: ParseValue<number> = (text, what) => {
   throw invalidValue(what, text, 'a whole number of percent from 1 to 100, such as 10%');
 };
 
+const BYTE_UNITS = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 } as const;
+
+/** A number of bytes, with K, M, G or T for thousands, as `500M`. */
+export const byteSize: ParseValue<number> = (text, what) => {
+  const parts = /^([0-9]{1,6})([KMGT]?)B?$/i.exec(text);
+  if (!parts) throw invalidValue(what, text, 'a size such as 500M or 10G');
+  return Number(parts[1]) * BYTE_UNITS[parts[2]!.toUpperCase() as keyof typeof BYTE_UNITS];
+};
+
 /** A number of seconds, decimals allowed, as milliseconds. */
 export function secondsToMs(maximumSeconds: number): ParseValue<number> {
   return (text, what) => {

@@ -124,7 +124,8 @@ async function loadRecord(
   context: OperationContext,
 ): Promise<LoadResult> {
   const { snapshot } = record;
-  const reader = new ImageReader(new BlockCache(pool.layout, chunks, pool.workers), snapshot);
+  const { layout, workers, rebuilt } = pool;
+  const reader = new ImageReader(new BlockCache(layout, chunks, workers, { rebuilt }), snapshot);
   const reference = options.as === undefined ? snapshot.reference : parseReference(options.as).text;
   const result = {
     reference,

@@ -7,6 +7,7 @@ import { Sha256Stream } from '../hash/sha256.js';
 import type { BlockCache } from './block-cache.js';
 import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
 import { GzipSource, partsOf } from './gzip-source.js';
+import { FileSource, KeptSource } from './rebuilt-source.js';
 
 const VERIFY_WINDOW_BYTES = 256 * 1024;
 
@@ -95,7 +96,14 @@ export async function readRecipe(cache: BlockCache, recipeId: string, sizeBytes:
 export async function openBlob(cache: BlockCache, blob: BlobRef, depth = 1): Promise<ByteSource> {
   checkRecipeDepth(blob.recipeId, depth);
   const recipe = await readRecipe(cache, blob.recipeId, blob.sizeBytes);
-  return new VerifiedSource(cache, await openParts(cache, recipe, false, depth), blob);
+  const open = async () => new VerifiedSource(cache, await openParts(cache, recipe, false, depth), blob);
+  if (recipe.kind !== 'gzip' || !cache.rebuilt) return open();
+  const { digestHex, sizeBytes } = blob;
+  const file = await cache.rebuilt.open(digestHex, sizeBytes);
+  if (file) return new VerifiedSource(cache, new FileSource(file), blob);
+  const source = await open();
+  const kept = await cache.rebuilt.create(digestHex, sizeBytes);
+  return kept ? new KeptSource(source, kept) : source;
 }
 
 /** The bytes of an archive, which has no digest of its own: blobs in it are verified by their digests, the rest by its chunks. */

@@ -1,6 +1,7 @@
 import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
+import type { RebuiltBlobs } from '../store/rebuilt-blobs.js';
 import { BlockDecoder, type BlockLease } from './block-decoder.js';
 import type { BlockWorkers } from './block-workers.js';
 import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
@@ -45,6 +46,8 @@ export interface ChunkLease {
 export class BlockCache {
   /** The threads that make gzip files again of what is read. */
   readonly gzip: GzipWorkers;
+  /** Gzip files that were made again, where a reader wants them kept. */
+  readonly rebuilt: RebuiltBlobs | null;
   readonly #chunks: ChunkCatalog;
   readonly #decoder: BlockDecoder;
   readonly #deltas: TurnQueue;
@@ -68,10 +71,12 @@ export class BlockCache {
     {
       budgetBytes = DEFAULT_BUDGET_BYTES,
       windowBytes = DEFAULT_WINDOW_BYTES,
-    }: { budgetBytes?: number; windowBytes?: number } = {},
+      rebuilt = null,
+    }: { budgetBytes?: number; windowBytes?: number; rebuilt?: RebuiltBlobs | null } = {},
   ) {
     this.#chunks = chunks;
     this.gzip = workers.gzip;
+    this.rebuilt = rebuilt;
     this.#budgetBytes = budgetBytes;
     this.#arena = new SharedArena(budgetBytes + windowBytes);
     // Two for each thread: one waits for its bases while the other is decoded.

@@ -10,6 +10,7 @@ import { makeDirectoryDurably } from '../store/durable-file.js';
 import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
 import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
+import { RebuiltBlobs } from '../store/rebuilt-blobs.js';
 import { diskOf, isSharedAs, openToOthers, type Share } from '../store/sharing.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
@@ -25,6 +26,8 @@ export interface OpenPoolOptions {
   lockWaitMs?: number;
   /** Where catalogs are kept, a directory for each pool below it; null keeps this one in memory. */
   cacheRoot: string | null;
+  /** Below it, at most so many bytes of gzip layers that were made again; none by default. */
+  layerCacheBytes?: number;
   fs?: FileSystem;
   /** Lets others write to the pool as well, one that is made and one that is appended to. */
   share?: Share;
@@ -43,6 +46,8 @@ export interface Pool {
   readonly catalog: Catalog;
   readonly workers: BlockWorkers;
   readonly access: PoolAccess;
+  /** Gzip layers that were made again, if any are kept. */
+  readonly rebuilt: RebuiltBlobs | null;
   /** Where bytes that come only once are put aside while they are worked on. */
   readonly spools: { readonly fs: FileSystem; readonly directory: string };
   readonly packTargetBytes: number;
@@ -125,6 +130,11 @@ export function catalogDirectory(cacheRoot: string, directory: string): string {
   return join(cacheRoot, sha256Hex(Buffer.from(directory)).slice(0, 32));
 }
 
+function openLayerCache({ cacheRoot, layerCacheBytes = 0 }: OpenPoolOptions): RebuiltBlobs | null {
+  if (cacheRoot === null || layerCacheBytes === 0) return null;
+  return new RebuiltBlobs(join(cacheRoot, 'layers'), layerCacheBytes);
+}
+
 function assemblePool(
   fs: FileSystem,
   layout: PoolLayout,
@@ -144,6 +154,7 @@ function assemblePool(
     catalog,
     workers,
     access: options.access,
+    rebuilt: openLayerCache(options),
     spools: { fs, directory: layout.temporaryDirectory },
     packTargetBytes: options.packTargetBytes ?? PACK_TARGET_BYTES,
     tryExclusive(): boolean {

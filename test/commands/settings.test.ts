@@ -33,6 +33,7 @@ test('defaults', () => {
   expect(settle()).toEqual({
     poolDirectory: join(home, '.local/share/dbup/pool'),
     cacheRoot: join(home, '.cache/dbup'),
+    layerCacheBytes: 0,
     engine: {},
     lockWaitMs: 5000,
     level: 3,
@@ -59,6 +60,7 @@ describe('precedence', () => {
   ][] = [
     ['pool', 'pool', (s) => s.poolDirectory, ['/f', '/e', '/c'], ['/f', '/e', '/c']],
     ['cacheDir', 'cache_dir', (s) => s.cacheRoot, ['/f', '/e', '/c'], ['/f', '/e', '/c']],
+    ['layerCache', 'layer_cache', (s) => s.layerCacheBytes, ['1G', '20M', '3000'], [1e9, 2e7, 3000]],
     ['host', 'host', (s) => s.engine.host, ['f', 'e', 'c'], ['f', 'e', 'c']],
     ['context', 'context', (s) => s.engine.context, ['f', 'e', 'c'], ['f', 'e', 'c']],
     ['lockWait', 'lock_wait', (s) => s.lockWaitMs, ['1', '2.5', '3'], [1000, 2500, 3000]],

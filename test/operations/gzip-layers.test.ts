@@ -5,9 +5,11 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
 import { quietContext } from '../../src/core/context.js';
+import { DbupError } from '../../src/core/errors.js';
 import { crc32 } from '../../src/hash/crc32.js';
 import { executeGc } from '../../src/operations/gc.js';
 import { planGc } from '../../src/operations/gc-plan.js';
+import { load } from '../../src/operations/load.js';
 import { executeRemoval, planRemoval } from '../../src/operations/rm.js';
 import { showVersion } from '../../src/operations/show.js';
 import { stats } from '../../src/operations/stats.js';
@@ -134,7 +136,17 @@ describe('gzip layers', () => {
   it('are loaded as plain tars without being made gzip again', async () => {
     await using room = await PoolRoom.create();
     await room.saveBytes(archiveOf(layoutOfLayers([byPgzip(base), byNode(upper)])));
-    const plain = await room.load('app:1.0', 'docker-archive');
+    const path = room.path('plain.tar');
+    await room.with('read', async (pool) => {
+      pool.workers.gzip.open = () => {
+        throw new DbupError('USAGE', 'a layer is made gzip again');
+      };
+      const loadAs = (format: 'docker-archive' | 'oci-archive') =>
+        load(pool, 'app:1.0', { kind: 'file', path, format }, {}, quietContext());
+      await expect(loadAs('oci-archive')).rejects.toThrow('made gzip again');
+      await loadAs('docker-archive');
+    });
+    const plain = await readFile(path);
     for (const layer of [base, upper]) expect(Buffer.from(plain).includes(Buffer.from(layer))).toBe(true);
   });
 
