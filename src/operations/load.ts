@@ -3,7 +3,7 @@ import { writeTar } from '../archive/tar-write.js';
 import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
-import type { SnapshotImage } from '../format/snapshot.js';
+import { GZIP_RECIPE_FEATURE, type SnapshotImage } from '../format/snapshot.js';
 import { type EngineClient, knownPrefixLength } from '../image/engine/engine-client.js';
 import { writeOciDirectory } from '../image/oci-directory-writer.js';
 import { writeOutputFile, writeStream } from '../image/output-file.js';
@@ -20,6 +20,8 @@ import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } 
 
 /** How many damaged packs a load tries to do without. */
 const MAX_DAMAGED_PACKS = 3;
+/** Decoded blocks kept for an image with gzip layers, which are read in order. */
+const GZIP_CACHE_BYTES = 28 * 1024 * 1024;
 
 /** `saved`: the tar that was saved, where there is one, and else a docker-archive. */
 export type OutputFormat = 'saved' | 'docker-archive' | 'oci-archive';
@@ -125,7 +127,9 @@ async function loadRecord(
 ): Promise<LoadResult> {
   const { snapshot } = record;
   const { layout, workers, rebuilt } = pool;
-  const reader = new ImageReader(new BlockCache(layout, chunks, workers, { rebuilt }), snapshot);
+  // Where layers may be made gzip again, that takes the rest of the memory.
+  const budget = snapshot.features?.includes(GZIP_RECIPE_FEATURE) ? { budgetBytes: GZIP_CACHE_BYTES } : {};
+  const reader = new ImageReader(new BlockCache(layout, chunks, workers, { rebuilt, ...budget }), snapshot);
   const reference = options.as === undefined ? snapshot.reference : parseReference(options.as).text;
   const result = {
     reference,

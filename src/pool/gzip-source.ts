@@ -17,7 +17,7 @@ import {
 /** Under way for one thread: enough that it never waits for the next. */
 const PIECES_AHEAD = 3;
 /** Between two checkpoints, about; pieces of the part in each thread are held until those before it are done. */
-const PIECES_OF_A_PART = 16;
+const PIECES_OF_A_PART = 8;
 /** Memory held: 60 MiB. */
 const MAX_PIECES_AHEAD = 64;
 

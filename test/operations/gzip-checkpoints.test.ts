@@ -69,7 +69,7 @@ describe('checkpoints of large gzip layers', () => {
         expect(bytes.length).toBeLessThanOrEqual(100);
         const { inner } = decodeRecipe(bytes, 'r') as GzipRecipe;
         const between = decodeRecipe(await cache.readChunk(Buffer.from(inner.recipeId, 'hex')), 'r');
-        expect((between as CheckpointRecipe).checkpoints?.length).toBe(2);
+        expect((between as CheckpointRecipe).checkpoints?.length).toBe(4);
       }
       const path = room.path('out.tar');
       await load(pool, 'app:1.0', { kind: 'file', path, format: 'saved' }, {}, quietContext());

@@ -12,7 +12,7 @@ import {
 import { createTail, lastBytes } from './tail.js';
 
 /** Plain bytes from one checkpoint to the next, at least. */
-export const CHECKPOINT_INTERVAL_BYTES = 8 * 1024 * 1024;
+export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 /** Given to an encoder at a time, and so how often its state is looked at where one is due. */
 const STEP_BYTES = 64 * 1024;
 /** Of the plain bytes, what is kept: enough to take up a state that stands some steps back. */
