@@ -94,13 +94,13 @@ function asidePath({ layout }: Pool, name: string): string {
 export async function restoreSetAside(pool: Pool): Promise<void> {
   const { fs, layout } = pool;
   if (!(await fs.info(layout.temporaryDirectory))?.isDirectory) return;
-  const there = new Set(await listNames(fs, layout.packsDirectory));
   for (const file of await fs.list(layout.temporaryDirectory)) {
     const name = isSetAside(file) ? file.slice(SET_ASIDE.length) : '';
     const path = join(layout.temporaryDirectory, file);
     if (!isSha256Hex(name) || !(await fs.info(path))?.isFile) continue;
-    if (there.has(name)) await unlinkIfThere(pool, path);
-    else await bringBack(pool, name);
+    // Looked at after the file was seen: what is in both places is there twice, and was not just moved by another gc.
+    if ((await fs.info(layout.packPath(name))) === null) await bringBack(pool, name);
+    else await unlinkIfThere(pool, path);
   }
 }
 

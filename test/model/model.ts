@@ -58,7 +58,8 @@ async function runProcesses(rounds: number): Promise<ProcessFigures[]> {
   const two = canBeTwoHosts();
   if (!two)
     process.stdout.write('no two hosts without common locks: that takes root, /dev/fuse and bindfs\n');
-  const runs = [false, ...(two ? [true] : [])].map((otherHost) => ({ seed, otherHost, rounds: rounds >> 1 }));
+  const hosts = rounds < 2 ? [] : [false, ...(two ? [true] : [])];
+  const runs = hosts.map((otherHost) => ({ seed, otherHost, rounds: rounds >> 1 }));
   const figures: ProcessFigures[] = [];
   for (const run of runs) {
     figures.push(await playProcesses(run));
