@@ -12,6 +12,7 @@ export type { ProgressEvent, Report } from './core/events.js';
 export type { EngineEndpoint } from './image/engine/endpoint.js';
 export { EngineClient } from './image/engine/engine-client.js';
 export { type ResolveEngineOptions, resolveEngine } from './image/engine/resolve-engine.js';
+export type { Difference } from './operations/differences.js';
 export { type Estimate, estimate } from './operations/estimate.js';
 export type { Finding, FindingKind, VerifyOptions, VerifyResult } from './operations/findings.js';
 export { executeGc, type GcResult } from './operations/gc.js';
@@ -25,7 +26,7 @@ export type { KeepRules } from './operations/retention.js';
 export { executeRemoval, planRemoval, type RemovalPlan, type RemovalRequest } from './operations/rm.js';
 export { type RollbackResult, rollback } from './operations/rollback.js';
 export { type SaveOptions, type SaveResult, type SaveSource, save } from './operations/save.js';
-export type { SavedImage, StoredParts } from './operations/save-session.js';
+export type { SavedImage, StoredParts } from './operations/saved-image.js';
 export {
   type ConfigSummary,
   type LayerDetail,

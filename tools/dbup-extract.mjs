@@ -52,7 +52,7 @@ const LIMITS = {
   nesting: 8,
   tarExtension: 1_048_576,
 };
-const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints'];
+const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints', 'companions'];
 const CACHED_BLOCKS = 32;
 const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
 
@@ -814,7 +814,8 @@ function writeLayout(chunks, snapshot, directory) {
     writeFileOf(join(directory, 'blobs', 'sha256', hex), blobBytes(chunks, source));
   }
   const annotations = { 'org.opencontainers.image.ref.name': snapshot.reference };
-  const manifests = [{ mediaType, digest, size: sizeBytes, annotations }];
+  const companions = (snapshot.companions ?? []).map(({ entryJson }) => JSON.parse(entryJson));
+  const manifests = [{ mediaType, digest, size: sizeBytes, annotations }, ...companions];
   writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   writeFileSync(join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
 }

@@ -20,8 +20,9 @@ export const OCI_LAYOUT_NAME = 'oci-layout';
 export const OCI_INDEX_NAME = 'index.json';
 
 const LAYOUT_VERSION = '1.0.0';
-const REF_NAME = 'org.opencontainers.image.ref.name';
-const CONTAINERD_NAME = 'io.containerd.image.name';
+/** The annotations that name an image: OCI's, and containerd's. */
+export const REF_NAME = 'org.opencontainers.image.ref.name';
+export const CONTAINERD_NAME = 'io.containerd.image.name';
 /** BuildKit's mark on what is about an image instead of being one. */
 const REFERENCE_TYPE = 'vnd.docker.reference.type';
 const BLOB_PATH_PATTERN = /^(?:\.\/)?blobs\/sha256\/([0-9a-f]{64})$/;
@@ -48,14 +49,37 @@ export interface LayoutImage {
   name: string | null;
   /** The name normalised, where it is a whole reference with repository and tag. */
   reference: string | null;
+  /** The entry as it stands in the index, as JSON; left out where it says no more than digest and names. */
+  entryJson?: string;
 }
+
+/** A longer entry is not kept as it stands. */
+const ENTRY_CHARACTERS = 64 * 1024;
 
 /** Lists the images of a layout's index.json, in its order. @throws DbupError INPUT_INVALID, INPUT_TOO_LARGE */
 export function listLayoutImages(indexBytes: Uint8Array, where: string = OCI_INDEX_NAME): LayoutImage[] {
-  return parseIndex(indexBytes, where).manifests.map((descriptor) => {
+  const descriptors = parseIndex(indexBytes, where).manifests;
+  const { manifests = [] } = JSON.parse(new TextDecoder().decode(indexBytes)) as { manifests?: object[] };
+  return descriptors.map((descriptor, i) => {
     const name = descriptor.annotations?.[CONTAINERD_NAME] || descriptor.annotations?.[REF_NAME] || null;
-    return { descriptor, name, reference: name === null ? null : wholeReference(name) };
+    const entryJson = saysMore(manifests[i]!) ? JSON.stringify(manifests[i]) : '';
+    return {
+      descriptor,
+      name,
+      reference: name === null ? null : wholeReference(name),
+      ...(entryJson !== '' && entryJson.length <= ENTRY_CHARACTERS && { entryJson }),
+    };
   });
+}
+
+/** True for an entry with more than what makes it one and what it is called. */
+function saysMore(entry: object): boolean {
+  const { annotations, ...rest } = entry as { annotations?: object | null };
+  const names: readonly string[] = [CONTAINERD_NAME, REF_NAME];
+  return (
+    Object.keys(rest).some((key) => !['mediaType', 'digest', 'size'].includes(key)) ||
+    Object.keys(annotations ?? {}).some((key) => !names.includes(key))
+  );
 }
 
 /** A bare word may be a tag as well as a repository, so only a name with a tag counts. */

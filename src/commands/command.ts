@@ -20,6 +20,8 @@ export interface OptionDefinition {
   /** Checks the text and makes the value of it. @throws DbupError USAGE */
   parse?: (text: string, what: string) => unknown;
   completes?: Completion;
+  /** May be given several times; the value is then a list of what `parse` makes of each. */
+  repeats?: boolean;
 }
 
 export interface Example {

@@ -44,7 +44,8 @@ export const estimateCommand = defineCommand<SaveFlags, SaveRequest>({
   run: estimateAll,
 });
 
-async function estimateAll({ items, as }: SaveRequest, call: Call): Promise<Outcome> {
+async function estimateAll(request: SaveRequest, call: Call): Promise<Outcome> {
+  const { items } = request;
   const { estimate } = await import('../operations/estimate.js');
   return withPool(call, async (pool, poolExists) => {
     const done: Estimated[] = [];
@@ -52,7 +53,7 @@ async function estimateAll({ items, as }: SaveRequest, call: Call): Promise<Outc
     for (const item of items) {
       try {
         const startMs = performance.now();
-        const result = await withSaveSource(item, as, call, (source, options) =>
+        const result = await withSaveSource(item, request, call, (source, options) =>
           estimate(pool, source, options, call.context),
         );
         done.push({ item, result, durationMs: performance.now() - startMs });

@@ -3,13 +3,16 @@ import type { LoadOptions, LoadResult, LoadSink } from '../operations/load.js';
 import { formatBytes, formatDuration, shortId } from '../ui/format-units.js';
 import { argumentAt, type Call, defineCommand, type Outcome, type PoolCall } from './command.js';
 import { openEngine } from './engine.js';
-import { parseSink, type SinkRequest } from './load-sink.js';
+import { FORMATS, parseSink, type SinkRequest } from './load-sink.js';
+import { PLATFORM_OPTION } from './platform-option.js';
+import { oneOf } from './values.js';
 
 interface LoadFlags {
   output?: string;
   as?: string;
   archive?: boolean;
-  platform?: string;
+  platform?: string[][];
+  format?: string;
 }
 
 interface LoadRequest {
@@ -25,6 +28,9 @@ export const loadCommand = defineCommand<LoadFlags, LoadRequest>({
     'Without -o the image goes into the docker engine, which is sent only the layers it lacks; its own answer is',
     'checked: the id of what it loaded must be that of what was saved. With -o FILE it is the tar that was saved,',
     'byte for byte, where it was saved from a tar of that one image, and a docker-archive otherwise.',
+    'oci:DIR and oci-archive:FILE keep manifests, indexes and compressed layers with their digests, all platforms, and',
+    'signatures; a docker-archive holds one platform with plain layers: that of this machine unless one is named. What the',
+    'form cannot keep is said.',
     'Every byte is checked before success is reported.',
   ].join(' '),
   arguments: [
@@ -39,13 +45,22 @@ export const loadCommand = defineCommand<LoadFlags, LoadRequest>({
     },
     { flags: '--as <ref>', does: 'give it this reference there', completes: 'reference' },
     { flags: '--archive', does: 'with -o FILE: the whole tar it was saved in, with all its images' },
-    { flags: '--platform <os/arch>', does: 'of an image for several platforms, this one' },
+    {
+      flags: '--format <form>',
+      does: `with -o: ${FORMATS.join(', ')} (the tar that was saved where there is one, and else a docker-archive)`,
+      parse: oneOf(FORMATS),
+      completes: FORMATS,
+    },
+    PLATFORM_OPTION,
   ],
   examples: [
     { command: 'dbup load app:1.0~1', does: 'the version before the current one, into the engine' },
     { command: 'dbup load app:1.0 -o app.tar', does: 'the tar that was saved' },
     { command: 'dbup load app:1.0 -o - | ssh host docker load', does: 'to the engine of another host' },
-    { command: 'dbup load app:1.0 oci:layout --as app:old', does: 'into an OCI layout' },
+    {
+      command: 'dbup load app:1.0 oci:layout --platform linux/arm64',
+      does: 'one platform, into an OCI layout',
+    },
   ],
   access: 'read',
   parse: parseRequest,
@@ -58,20 +73,27 @@ export const loadCommand = defineCommand<LoadFlags, LoadRequest>({
 
 function parseRequest(args: readonly string[], flags: LoadFlags, call: Call): LoadRequest {
   const positional = args[1];
-  const { output, as, archive = false, platform } = flags;
+  const { output, as, archive = false, platform, format } = flags;
   if (output !== undefined && positional !== undefined) {
     throw new DbupError('USAGE', `-o ${output} and ${positional} both say where to load to`, {
       hint: 'Give one of them.',
     });
   }
   const to = output ?? positional;
-  const { sink, as: named } = to === undefined ? { sink: { kind: 'engine' as const } } : parseSink(to);
+  const { sink, as: named } =
+    to === undefined ? { sink: { kind: 'engine' as const } } : parseSink(to, format);
+  if (to === undefined && format !== undefined) {
+    throw new DbupError('USAGE', '--format is the form of a file and needs one', {
+      hint: 'Write `dbup load REF --format oci-archive -o FILE`.',
+    });
+  }
+  const platforms = platform?.flat();
   if (as !== undefined && named !== undefined) {
     throw new DbupError('USAGE', `--as ${as} and ${to} both name the image`, {
       hint: 'Give one of the names.',
     });
   }
-  refuseBadMix(sink, archive, as ?? named, platform, call);
+  refuseBadMix(sink, archive, as ?? named, platforms, call);
   const name = as ?? named;
   return {
     address: argumentAt(args, 0),
@@ -79,7 +101,7 @@ function parseRequest(args: readonly string[], flags: LoadFlags, call: Call): Lo
     options: {
       ...(name !== undefined && { as: name }),
       ...(archive && { wholeArchive: true }),
-      ...(platform !== undefined && { platform }),
+      ...(platforms !== undefined && { platforms }),
     },
   };
 }
@@ -88,7 +110,7 @@ function refuseBadMix(
   sink: SinkRequest['sink'],
   archive: boolean,
   name: string | undefined,
-  platform: string | undefined,
+  platforms: readonly string[] | undefined,
   call: Call,
 ): void {
   if (archive && (sink.kind !== 'file' || sink.format !== 'saved')) {
@@ -96,7 +118,7 @@ function refuseBadMix(
       hint: 'Write `dbup load REF --archive -o FILE`.',
     });
   }
-  if (archive && (name !== undefined || platform !== undefined)) {
+  if (archive && (name !== undefined || platforms !== undefined)) {
     throw new DbupError('USAGE', '--archive gives back the tar as it was saved; it cannot be changed', {
       hint: 'Leave --archive out to write one image under another name or of one platform.',
     });

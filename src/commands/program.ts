@@ -146,9 +146,14 @@ function addCommand(program: Command, definition: CommandDefinition): void {
   });
 }
 
-function commanderOption({ flags, does, parse }: OptionDefinition): Option {
+function commanderOption({ flags, does, parse, repeats }: OptionDefinition): Option {
   const option = new Option(flags, does);
-  if (parse) option.argParser((text: string) => parse(text, option.long ?? option.flags));
+  if (repeats) {
+    option.argParser((text: string, before: unknown[] | undefined) => [
+      ...(before ?? []),
+      parse ? parse(text, option.long ?? option.flags) : text,
+    ]);
+  } else if (parse) option.argParser((text: string) => parse(text, option.long ?? option.flags));
   return option;
 }
 

@@ -4,11 +4,13 @@ import { type ImageAddress, parseImageAddress } from '../image/source.js';
 import type { SaveOptions, SaveSource } from '../operations/save.js';
 import type { ArgumentDefinition, Call, OptionDefinition } from './command.js';
 import { openEngine } from './engine.js';
+import { PLATFORM_OPTION } from './platform-option.js';
 import { LEVEL_SETTING } from './settings.js';
 
 export interface SaveFlags {
   input?: string;
   as?: string;
+  platform?: string[][];
 }
 
 /** One thing to save, as it was named. */
@@ -20,6 +22,7 @@ export interface SaveItem {
 export interface SaveRequest {
   items: SaveItem[];
   as: string | undefined;
+  platforms: string[];
 }
 
 /** What `save` is given, and what measures a save. */
@@ -33,6 +36,7 @@ export const SAVE_OPTIONS: readonly OptionDefinition[] = [
     completes: 'file',
   },
   { flags: '--as <ref>', does: 'save under this reference', completes: 'reference' },
+  PLATFORM_OPTION,
   { flags: LEVEL_SETTING.flags, does: `${LEVEL_SETTING.does} (default: ${LEVEL_SETTING.otherwise})` },
 ];
 
@@ -69,7 +73,7 @@ export function parseSaveRequest(args: readonly string[], flags: SaveFlags, comm
   }
   const [only] = items;
   if (items.length === 1 && only && 'path' in only.address) refuseAbsent(only.address.path, command);
-  return { items, as };
+  return { items, as, platforms: (flags.platform ?? []).flat() };
 }
 
 /** Before a pool is made for it: a slip of the pen should leave nothing behind. */
@@ -95,11 +99,11 @@ function parseItem(name: string, command: string): SaveItem {
 /** Opens what an item names and does `work` with it, with the options of the request. */
 export async function withSaveSource<Result>(
   { address }: SaveItem,
-  as: string | undefined,
+  { as, platforms }: SaveRequest,
   call: Call,
   work: (source: SaveSource, options: SaveOptions) => Promise<Result>,
 ): Promise<Result> {
-  const options = { level: call.settings.level, ...(as !== undefined && { as }) };
+  const options = { level: call.settings.level, platforms, ...(as !== undefined && { as }) };
   if (address.transport === 'docker-daemon') {
     using client = await openEngine(call);
     return await work({ kind: 'engine', client, image: address.image }, options);

@@ -1,6 +1,6 @@
 import { DbupError, toDbupError } from '../core/errors.js';
 import type { SaveResult } from '../operations/save.js';
-import type { SavedImage } from '../operations/save-session.js';
+import type { SavedImage } from '../operations/saved-image.js';
 import { formatBytes, formatDuration, formatShare, shortId } from '../ui/format-units.js';
 import { errorFields } from '../ui/output.js';
 import { defineCommand, type Outcome, type PoolCall } from './command.js';
@@ -43,14 +43,15 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
   run: saveAll,
 });
 
-async function saveAll({ items, as }: SaveRequest, call: PoolCall): Promise<Outcome> {
+async function saveAll(request: SaveRequest, call: PoolCall): Promise<Outcome> {
+  const { items } = request;
   const saved: SavedItem[] = [];
   const failed: FailedItem[] = [];
   let { pool } = call;
   for (const [at, item] of items.entries()) {
     try {
       const startMs = performance.now();
-      const result = await saveItem(item, as, { ...call, pool });
+      const result = await saveItem(item, request, { ...call, pool });
       saved.push({ item, result, durationMs: performance.now() - startMs });
     } catch (error) {
       if (items.length === 1 || call.context.signal.aborted) throw error;
@@ -85,9 +86,11 @@ async function withParity(outcome: Outcome, { pool, settings, context }: PoolCal
   }
 }
 
-async function saveItem(item: SaveItem, as: string | undefined, call: PoolCall): Promise<SaveResult> {
+async function saveItem(item: SaveItem, request: SaveRequest, call: PoolCall): Promise<SaveResult> {
   const { save } = await import('../operations/save.js');
-  return withSaveSource(item, as, call, (source, options) => save(call.pool, source, options, call.context));
+  return withSaveSource(item, request, call, (source, options) =>
+    save(call.pool, source, options, call.context),
+  );
 }
 
 function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): Outcome {
@@ -121,7 +124,9 @@ function linesOf({ result, durationMs }: SavedItem): string[] {
         : `${reference}: saved as ${shortId(snapshotId)}; image ${formatBytes(imageBytes)}, new ${formatBytes(newBytes)}, reused ${formatShare(reused)}, ${layers}, ${time}`,
     );
     if (image.absent.length > 0)
-      lines.push(`  not in the source and so not saved: ${image.absent.map(shortId).join(', ')}`);
+      lines.push(
+        `  not saved of it: ${image.absent.map(shortId).join(', ')} (\`dbup show\` tells what they are)`,
+      );
   }
   return lines;
 }

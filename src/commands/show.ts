@@ -41,9 +41,22 @@ function linesOf(version: VersionDetail): string[] {
     ['In the pool', version.complete ? 'complete' : describeIncomplete(version)],
   ]);
   for (const image of version.images) lines.push('', ...imageLines(image));
-  if (version.absent.length > 0)
-    lines.push('', 'Not in the source:', ...version.absent.map((digest) => `  ${printable(digest)}`));
+  if (version.companions.length > 0) lines.push('', 'With it:', ...version.companions.map(companionLine));
+  if (version.absent.length > 0) {
+    const platforms = version.absentPlatforms.map(printable).join(', ');
+    lines.push('', platforms === '' ? 'Not saved, as it was not there:' : `Not saved: ${platforms}`);
+    lines.push(...version.absent.map((digest) => `  ${printable(digest)}`));
+  }
   return lines;
+}
+
+function companionLine({
+  digest,
+  name,
+  artifactType,
+  mediaType,
+}: VersionDetail['companions'][number]): string {
+  return `  ${printable(name ?? digest)} (${printable(artifactType ?? mediaType)})`;
 }
 
 function describeArchive({ dialect, sizeBytes, imageCount }: NonNullable<VersionDetail['archive']>): string {

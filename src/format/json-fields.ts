@@ -49,6 +49,14 @@ export class JsonFields {
     return value.map((entry, i) => item(entry, () => `${whereText(this.#where)}: ${name}[${i}]`));
   }
 
+  optionalArray<T>(
+    name: string,
+    maximum: number,
+    item: (value: unknown, where: Where) => T,
+  ): T[] | undefined {
+    return this.#get(name) === undefined ? undefined : this.array(name, maximum, item);
+  }
+
   strings(name: string, maximum: number): string[] {
     return this.array(name, maximum, (value) => {
       if (typeof value !== 'string') throw this.#wrong(`has a bad "${name}"`);

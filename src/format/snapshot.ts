@@ -9,7 +9,9 @@ export const SNAPSHOT_FORMAT = 1;
 export const GZIP_RECIPE_FEATURE = 'gzip-recipe';
 /** The snapshot leads to recipes of checkpoints in gzip files. */
 export const GZIP_CHECKPOINTS_FEATURE = 'gzip-checkpoints';
-const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE, GZIP_CHECKPOINTS_FEATURE];
+/** The snapshot has companions, which whoever writes a layout or another snapshot of it must take along. */
+export const COMPANIONS_FEATURE = 'companions';
+const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE, GZIP_CHECKPOINTS_FEATURE, COMPANIONS_FEATURE];
 const RECIPE_FEATURES: Partial<Record<Recipe['kind'], string>> = {
   gzip: GZIP_RECIPE_FEATURE,
   checkpoints: GZIP_CHECKPOINTS_FEATURE,
@@ -71,6 +73,15 @@ export interface SnapshotStats {
   newPlainBytes: number;
 }
 
+/** The top document of what an OCI layout lists. */
+export interface SnapshotRoot {
+  digest: string;
+  mediaType: string;
+  sizeBytes: number;
+  /** Its entry in the layout's index as JSON, where that says more than digest and names. */
+  entryJson?: string;
+}
+
 /** One saved state of one image reference. */
 export interface Snapshot {
   /** What a reader must know to load it; absent where that is nothing. */
@@ -83,7 +94,9 @@ export interface Snapshot {
   /** The digest users know the image by: the config digest, or the index digest of a multi-platform image. */
   imageId: string;
   /** The top document of an OCI image (manifest or index); absent for a docker-archive. */
-  root?: { digest: string; mediaType: string; sizeBytes: number };
+  root?: SnapshotRoot;
+  /** What the same layout lists that is about the image: signatures, SBOMs. Absent where there is none. */
+  companions?: Required<SnapshotRoot>[];
   images: SnapshotImage[];
   /** Documents and layers named by the image that the source did not hold (other platforms). */
   absent: string[];
@@ -123,6 +136,9 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
   fields.string('kind', /^dbup-snapshot$/);
   checkFormat(fields, SNAPSHOT_FORMAT, KNOWN_FEATURES, where);
   const root = fields.optionalObject('root');
+  const companions = fields.optionalArray('companions', LIMITS.archiveImages, (value, at) =>
+    decodeCompanion(new Fields(value, at)),
+  );
   const archive = fields.optionalObject('archive');
   const rollbackOf = fields.optionalString('rollbackOf', HEX64);
   const stats = fields.object('stats');
@@ -134,13 +150,8 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
     host: fields.string('host'),
     source: fields.string('source'),
     imageId: fields.string('imageId', DIGEST),
-    ...(root && {
-      root: {
-        digest: root.string('digest', DIGEST),
-        mediaType: root.string('mediaType'),
-        sizeBytes: root.count('sizeBytes'),
-      },
-    }),
+    ...(root && { root: decodeRoot(root) }),
+    ...(companions && { companions }),
     images: fields.array('images', LIMITS.archiveImages, (value, at) => decodeImage(new Fields(value, at))),
     absent: fields.strings('absent', LIMITS.snapshotBlobs),
     blobs: fields.array('blobs', LIMITS.snapshotBlobs, (value, at) => decodeBlob(new Fields(value, at))),
@@ -155,7 +166,7 @@ export function decodeSnapshot(bytes: Uint8Array, where: string): Snapshot {
 }
 
 /** Raised whenever `decodeSnapshot` accepts less than before or makes something else of it. */
-export const SNAPSHOT_READER = 2;
+export const SNAPSHOT_READER = 3;
 
 /**
  * The snapshot of bytes that `decodeSnapshot` of this {@link SNAPSHOT_READER} accepted before: the same answer without
@@ -170,6 +181,7 @@ export function readCheckedSnapshot(bytes: Buffer): Snapshot {
     source,
     imageId,
     root,
+    companions,
     images,
     absent,
     blobs,
@@ -185,6 +197,7 @@ export function readCheckedSnapshot(bytes: Buffer): Snapshot {
     source,
     imageId,
     ...(root && { root }),
+    ...(companions && { companions }),
     images,
     absent,
     blobs,
@@ -192,6 +205,20 @@ export function readCheckedSnapshot(bytes: Buffer): Snapshot {
     stats,
     ...(rollbackOf !== undefined && { rollbackOf }),
   };
+}
+
+function decodeRoot(fields: JsonFields): SnapshotRoot {
+  const entryJson = fields.optionalString('entryJson');
+  return {
+    digest: fields.string('digest', DIGEST),
+    mediaType: fields.string('mediaType'),
+    sizeBytes: fields.count('sizeBytes'),
+    ...(entryJson !== undefined && { entryJson }),
+  };
+}
+
+function decodeCompanion(fields: JsonFields): Required<SnapshotRoot> {
+  return { ...decodeRoot(fields), entryJson: fields.string('entryJson') };
 }
 
 function decodeImage(fields: JsonFields): SnapshotImage {

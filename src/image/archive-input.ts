@@ -14,6 +14,8 @@ export interface ArchiveInput {
   readonly sizeBytes: number | null;
   /** A regular file can be read at any position, also by other threads; null for a stream. */
   readonly path: string | null;
+  /** Where in the file at `path` the first byte is. */
+  readonly startBytes: number;
   /** Offset of the next byte. */
   readonly positionBytes: number;
   /** The next bytes, valid until the next call; null at the end. */
@@ -84,6 +86,7 @@ export class StreamInput implements ArchiveInput {
   readonly description: string;
   readonly sizeBytes: number | null;
   readonly path = null;
+  readonly startBytes = 0;
   positionBytes = 0;
   readonly #iterator: AsyncIterator<Uint8Array>;
 
@@ -128,6 +131,7 @@ class FileInput implements ArchiveInput {
   readonly description: string;
   readonly path: string;
   readonly sizeBytes: number;
+  readonly startBytes = 0;
   positionBytes = 0;
   readonly #handle: FileHandle;
   readonly #mtimeNs: bigint;
@@ -207,4 +211,54 @@ class FileInput implements ArchiveInput {
     bytes.catch(() => {});
     return { positionBytes, bytes };
   }
+}
+
+/** A stretch of a file that is open, as an input of its own. It must be done with before the file is closed. */
+export class RegionInput implements ArchiveInput {
+  readonly description: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly startBytes: number;
+  positionBytes = 0;
+  readonly #file: ArchiveInput;
+  readonly #offsetBytes: number;
+  #buffers: Uint8Array[] = [];
+
+  /** @param file one with a `path` */
+  constructor(file: ArchiveInput, startBytes: number, sizeBytes: number, description = file.description) {
+    this.#file = file;
+    this.description = description;
+    this.path = file.path!;
+    this.#offsetBytes = startBytes;
+    this.startBytes = file.startBytes + startBytes;
+    this.sizeBytes = sizeBytes;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const buffer = this.#buffers.shift() ?? new Uint8Array(READ_BYTES);
+    this.#buffers.push(buffer);
+    const length = await this.readAt(buffer, this.positionBytes);
+    if (length === 0) return null;
+    this.positionBytes += length;
+    return buffer.subarray(0, length);
+  }
+
+  useBuffers(buffers: readonly Uint8Array[]): void {
+    this.#buffers = [...buffers];
+  }
+
+  skip(byteCount: number): void {
+    this.positionBytes += byteCount;
+  }
+
+  readAt(into: Uint8Array, positionBytes: number): Promise<number> {
+    const length = Math.min(into.length, Math.max(0, this.sizeBytes - positionBytes));
+    return this.#file.readAt(into.subarray(0, length), this.#offsetBytes + positionBytes);
+  }
+
+  assertUnchanged(): Promise<void> {
+    return this.#file.assertUnchanged();
+  }
+
+  async close(): Promise<void> {}
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+import { buildIndexOf, type LayoutEntry } from '../archive/layout-entry.js';
 import {
-  buildIndex,
   listLayoutImages,
   OCI_INDEX_NAME,
   OCI_LAYOUT_NAME,
@@ -11,7 +11,7 @@ import {
 } from '../archive/oci-layout.js';
 import { toDbupError } from '../core/errors.js';
 import { Sha256Stream } from '../hash/sha256.js';
-import { type Descriptor, descriptorToJson } from '../oci/descriptor.js';
+import type { Descriptor } from '../oci/descriptor.js';
 import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 import { fileInfo, OCI_REF_NAME, readSmallFile } from './oci-directory.js';
 import { writeOutputFile } from './output-file.js';
@@ -33,7 +33,7 @@ export interface LayoutBlob {
 export async function writeOciDirectory(
   directory: string,
   blobs: readonly LayoutBlob[],
-  entry: Descriptor,
+  entries: readonly LayoutEntry[],
   fs: FileSystem = nodeFileSystem,
 ): Promise<void> {
   try {
@@ -41,7 +41,9 @@ export async function writeOciDirectory(
     const marker = await readSmallFile(join(directory, OCI_LAYOUT_NAME));
     if (marker) parseOciLayoutFile(marker, join(directory, OCI_LAYOUT_NAME));
     const index = await readSmallFile(join(directory, OCI_INDEX_NAME));
-    const newIndex = index ? withEntry(index, join(directory, OCI_INDEX_NAME), entry) : buildIndex([entry]);
+    const newIndex = index
+      ? withEntries(index, join(directory, OCI_INDEX_NAME), entries)
+      : buildIndexOf(entries);
     for (const blob of blobs) {
       if (!(await holdsBlob(directory, blob)))
         await writeOutputFile(join(directory, blob.name), blob.read(), { fs });
@@ -55,23 +57,32 @@ export async function writeOciDirectory(
   }
 }
 
-/** The index with `entry` last, all else in it as it was, fields that dbup does not know included. */
-function withEntry(index: Uint8Array, where: string, entry: Descriptor): Uint8Array {
+/** The index with `entries` last, all else in it as it was, fields that dbup does not know included. */
+function withEntries(index: Uint8Array, where: string, entries: readonly LayoutEntry[]): Uint8Array {
   const listed = listLayoutImages(index, where);
   const document = JSON.parse(new TextDecoder().decode(index)) as { manifests?: unknown[] };
   const raw = document.manifests ?? [];
-  const kept = raw.filter((_, i) => !sameName(listed[i]!.descriptor, entry));
-  return Buffer.from(JSON.stringify({ ...document, manifests: [...kept, descriptorToJson(entry)] }));
+  const kept = raw.filter(
+    (_, i) => !entries.some((entry) => isSame(listed[i]!.descriptor, entry.descriptor)),
+  );
+  return Buffer.from(
+    JSON.stringify({ ...document, manifests: [...kept, ...entries.map(({ json }) => json)] }),
+  );
 }
 
 const CONTAINERD_NAME = 'io.containerd.image.name';
 
 /** By the whole names where both have one: two repositories may have the same tag. Otherwise by what skopeo goes by. */
-function sameName(a: Descriptor, b: Descriptor): boolean {
+function isSame(a: Descriptor, b: Descriptor): boolean {
+  if (!isNamed(a) && !isNamed(b)) return a.digest === b.digest;
   const [whole, otherWhole] = [a.annotations?.[CONTAINERD_NAME], b.annotations?.[CONTAINERD_NAME]];
   if (whole !== undefined && otherWhole !== undefined) return whole === otherWhole;
   const name = a.annotations?.[OCI_REF_NAME];
   return name !== undefined && name === b.annotations?.[OCI_REF_NAME];
+}
+
+function isNamed({ annotations = {} }: Descriptor): boolean {
+  return annotations[CONTAINERD_NAME] !== undefined || annotations[OCI_REF_NAME] !== undefined;
 }
 
 /** True when the layout has the blob, every byte of it. */

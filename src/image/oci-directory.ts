@@ -12,22 +12,30 @@ import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import type { Digest } from '../oci/digest.js';
 import { parseReference } from '../oci/reference.js';
+import { type ArchiveInput, openArchiveInput } from './archive-input.js';
 
 /** The annotation that holds what skopeo calls an image of a layout. */
 export const OCI_REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** An OCI image layout in a directory (OCI image-layout specification 1.0). */
-export interface OciDirectory {
+/** An OCI image layout (image-layout specification 1.0) whose blobs can be opened one by one. */
+export interface OciLayout {
+  /** What errors call it. */
   path: string;
   /** The chosen entries of its index. */
   entries: LayoutImage[];
+  /** The other ones. */
+  others: LayoutImage[];
+  /** A document whole, or null when the layout does not hold it; its digest is not checked. @throws DbupError INPUT_TOO_LARGE */
+  readDocument(digest: Digest): Promise<Uint8Array | null>;
+  /** Null when the layout does not hold the blob. The caller closes it. */
+  openBlob(digest: Digest): Promise<ArchiveInput | null>;
 }
 
 /**
  * Reads a layout's index and chooses the images of `tag`, or all.
  * @throws DbupError INPUT_NOT_AN_IMAGE, INPUT_NOT_FOUND, INPUT_INVALID
  */
-export async function readOciDirectory(path: string, tag: string | null): Promise<OciDirectory> {
+export async function readOciDirectory(path: string, tag: string | null): Promise<OciLayout> {
   const marker = await readSmallFile(join(path, OCI_LAYOUT_NAME));
   const index = await readSmallFile(join(path, OCI_INDEX_NAME));
   if (!marker || !index) {
@@ -41,15 +49,39 @@ export async function readOciDirectory(path: string, tag: string | null): Promis
   }
   parseOciLayoutFile(marker, join(path, OCI_LAYOUT_NAME));
   const all = listLayoutImages(index, join(path, OCI_INDEX_NAME));
-  if (tag === null) return { path, entries: all };
+  return {
+    path,
+    ...chooseEntries(all, tag, path),
+    readDocument: (digest) => readSmallFile(ociBlobFile(path, digest)),
+    openBlob: (digest) => openBlobFile(ociBlobFile(path, digest)),
+  };
+}
+
+/** The entries of `tag`, or all, and the rest. @throws DbupError INPUT_NOT_FOUND */
+export function chooseEntries(
+  all: readonly LayoutImage[],
+  tag: string | null,
+  path: string,
+): Pick<OciLayout, 'entries' | 'others'> {
+  if (tag === null) return { entries: [...all], others: [] };
   const entries = all.filter((entry) => layoutImageMatches(entry, tag));
-  if (entries.length > 0) return { path, entries };
+  if (entries.length > 0) return { entries, others: all.filter((entry) => !entries.includes(entry)) };
   const names = all.flatMap(({ name }) => (name === null ? [] : [name]));
   throw new DbupError('INPUT_NOT_FOUND', `${path} has no image ${tag}`, {
     hint:
       names.length > 0
         ? `It has ${names.slice(0, 10).join(', ')}.`
         : 'Its images have no names; leave the tag out.',
+  });
+}
+
+/** Nothing but a regular file is opened: a pipe would keep us waiting. */
+async function openBlobFile(path: string): Promise<ArchiveInput | null> {
+  const info = await fileInfo(path);
+  if (info === null) return null;
+  if (info.isFile) return openArchiveInput(path);
+  throw new DbupError('INPUT_INVALID', `${path} is not a file`, {
+    hint: 'The layout is damaged: copy the image again.',
   });
 }
 
@@ -70,7 +102,7 @@ export function normalisedReference(text: string): string | null {
 }
 
 /** The file that holds a blob. A digest is hex digits only, so the path stays in the layout. */
-export function ociBlobFile(directory: string, digest: Digest): string {
+function ociBlobFile(directory: string, digest: Digest): string {
   return join(directory, blobPath(digest));
 }
 

@@ -10,10 +10,19 @@ export interface Platform {
   osVersion?: string;
 }
 
+/** What stands for a platform of what cannot be run: a statement about an image. */
+export const NO_PLATFORM = 'unknown/unknown';
+
 /** `linux/arm64/v8`: os, architecture and, if there is one, variant. */
 export function formatPlatform(platform: Pick<Platform, 'os' | 'architecture' | 'variant'>): string {
   const base = `${platform.os}/${platform.architecture}`;
   return platform.variant === undefined ? base : `${base}/${platform.variant}`;
+}
+
+/** The platform that {@link formatPlatform} wrote, whatever its names are. */
+export function platformOf(text: string): Platform {
+  const [os = 'unknown', architecture = 'unknown', variant] = text.split('/');
+  return { os, architecture, ...(variant !== undefined && { variant }) };
 }
 
 const PLATFORM_PATTERN = /^([a-z0-9_]{1,32})\/([a-z0-9_]{1,32})(?:\/([a-z0-9_.]{1,32}))?$/;

@@ -251,6 +251,11 @@ export function untaggedReference(imageId: string): string {
   return `untagged:${imageId.slice('sha256:'.length, 'sha256:'.length + 12)}`;
 }
 
+/** True for a name that dbup made because the image had none. */
+export function isUntagged(reference: string): boolean {
+  return reference.startsWith('untagged:');
+}
+
 function badAt(text: string): DbupError {
   return invalidReference(
     text,

@@ -34,14 +34,23 @@ export async function appendSnapshot(
   return { id, sizeBytes: bytes.length, snapshot };
 }
 
-/** True when two snapshots give back the same image and the same archive. */
-export function isSameImage(
-  a: Pick<Snapshot, 'imageId' | 'root' | 'archive'>,
-  b: Pick<Snapshot, 'imageId' | 'root' | 'archive'>,
-): boolean {
+type Identity = Pick<Snapshot, 'imageId' | 'root' | 'companions' | 'absent' | 'archive'>;
+
+/** True when two snapshots give back the same image, as much of it and about it, and the same archive. */
+export function isSameImage(a: Identity, b: Identity): boolean {
   return (
     a.imageId === b.imageId &&
     a.root?.digest === b.root?.digest &&
-    a.archive?.recipeId === b.archive?.recipeId
+    a.archive?.recipeId === b.archive?.recipeId &&
+    sameWords(a.absent, b.absent) &&
+    sameWords(companionsOf(a), companionsOf(b))
   );
+}
+
+function companionsOf({ companions = [] }: Identity): string[] {
+  return companions.map(({ digest, entryJson }) => `${digest} ${entryJson}`);
+}
+
+function sameWords(a: readonly string[], b: readonly string[]): boolean {
+  return JSON.stringify([...a].sort()) === JSON.stringify([...b].sort());
 }

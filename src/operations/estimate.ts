@@ -7,7 +7,7 @@ import type { Pool } from '../pool/pool.js';
 import { discardingFileSystem } from '../store/discarding-file-system.js';
 import { nodeFileSystem } from '../store/file-system.js';
 import { type SaveOptions, type SaveResult, type SaveSource, save } from './save.js';
-import type { SavedImage } from './save-session.js';
+import type { SavedImage } from './saved-image.js';
 
 /** What a save of one source would come to. */
 export interface Estimate extends Omit<SaveResult, 'images'> {

@@ -3,7 +3,14 @@ import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
 import type { Snapshot, SnapshotImage, SnapshotLayer } from '../format/snapshot.js';
 import { Sha256Stream } from '../hash/sha256.js';
-import { parsePlatform, platformMatches } from '../oci/platform.js';
+import {
+  formatPlatform,
+  NO_PLATFORM,
+  type Platform,
+  parsePlatform,
+  platformMatches,
+  platformOf,
+} from '../oci/platform.js';
 import { openArchive, openBlob, readRecipe } from '../pool/blob-source.js';
 import type { BlockCache } from '../pool/block-cache.js';
 import { readSource } from '../pool/byte-source.js';
@@ -13,6 +20,14 @@ export interface PlainLayer {
   diffId: string;
   sizeBytes: number;
   read(): AsyncGenerator<Uint8Array>;
+}
+
+/** Go's names of Node's architectures, where they differ. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' };
+
+/** What a container runs on here. */
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
 }
 
 /** Gives back what one snapshot holds. Every iterable throws before its end when the bytes are not what was saved. */
@@ -65,23 +80,41 @@ export class ImageReader {
     return this.#ref(digest).sizeBytes;
   }
 
+  hasBlob(digest: string): boolean {
+    return this.#blobs.has(digest);
+  }
+
+  mediaType(digest: string): string {
+    return this.snapshot.blobs.find((blob) => blob.digest === digest)?.mediaType ?? '';
+  }
+
+  /** What can be run of the snapshot, or all of it where nothing can. */
+  get runnable(): SnapshotImage[] {
+    const runnable = this.snapshot.images.filter(({ platform }) => platform !== NO_PLATFORM);
+    return runnable.length > 0 ? runnable : this.snapshot.images;
+  }
+
+  /** The images for some platforms, or all. @throws DbupError USAGE, SNAPSHOT_NOT_FOUND for one that is not there */
+  images(platforms: readonly string[]): SnapshotImage[] {
+    if (platforms.length === 0) return this.runnable;
+    return [...new Set(platforms.map((platform) => this.image(platform)))];
+  }
+
   /**
-   * The image for a platform, or the only one, or the one for this machine.
+   * The image for a platform, or the only one, or the one for `host`.
    * @throws DbupError USAGE, SNAPSHOT_NOT_FOUND
    */
-  image(platform: string | undefined): SnapshotImage {
-    const runnable = this.snapshot.images.filter((image) => image.platform !== 'unknown/unknown');
-    const candidates = runnable.length > 0 ? runnable : this.snapshot.images;
-    if (platform === undefined && candidates.length === 1) return candidates[0]!;
-    const wanted = parsePlatform(platform ?? `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`);
-    const image = candidates.find((candidate) => platformMatches(wanted, parsePlatform(candidate.platform)));
+  image(platform: string | undefined, host: Platform = hostPlatform()): SnapshotImage {
+    const { runnable } = this;
+    if (platform === undefined && runnable.length === 1) return runnable[0]!;
+    const wanted = platform === undefined ? host : parsePlatform(platform);
+    const image = runnable.find((candidate) => platformMatches(wanted, platformOf(candidate.platform)));
     if (image) return image;
+    const platforms = runnable.map((candidate) => candidate.platform);
     throw new DbupError(
       'SNAPSHOT_NOT_FOUND',
-      `${this.snapshot.reference} has no image for ${platform ?? 'this machine'}`,
-      {
-        hint: `It has ${candidates.map((candidate) => candidate.platform).join(', ')}; choose with --platform.`,
-      },
+      `${this.snapshot.reference} has no image for ${formatPlatform(wanted)}`,
+      { hint: `It has ${platforms.join(', ')}; choose with --platform.`, details: { platforms } },
     );
   }
 

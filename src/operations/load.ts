@@ -1,22 +1,27 @@
 import { stat } from 'node:fs/promises';
+import { nameAnnotations } from '../archive/oci-layout.js';
 import { writeTar } from '../archive/tar-write.js';
 import type { SnapshotRecord } from '../catalog/catalog.js';
-import { type OperationContext, throwIfInterrupted } from '../core/context.js';
+import type { OperationContext } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
 import { GZIP_RECIPE_FEATURE, type SnapshotImage } from '../format/snapshot.js';
-import { type EngineClient, knownPrefixLength } from '../image/engine/engine-client.js';
+import type { EngineClient } from '../image/engine/engine-client.js';
+import { OCI_REF_NAME } from '../image/oci-directory.js';
 import { writeOciDirectory } from '../image/oci-directory-writer.js';
 import { writeOutputFile, writeStream } from '../image/output-file.js';
-import { parseReference } from '../oci/reference.js';
+import { isUntagged, parseReference } from '../oci/reference.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { type ChunkCatalog, hasSpareCopies, openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
-import type { FileSystem } from '../store/file-system.js';
+import { archiveDifferences, type Difference, layoutDifferences } from './differences.js';
 import { ImageReader } from './image-reader.js';
+import { loadIntoEngine } from './load-into-engine.js';
+import { planLayout } from './plan-layout.js';
 import { refuseOutputInPool } from './refuse-output-in-pool.js';
+import { counting, reporting } from './report-bytes.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
-import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, planLayout } from './write-image.js';
+import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, repoTags } from './write-image.js';
 
 /** How many damaged packs a load tries to do without. */
 const MAX_DAMAGED_PACKS = 3;
@@ -38,7 +43,8 @@ export interface LoadOptions {
   as?: string;
   /** Give back the whole archive the image was saved in, other images and all. */
   wholeArchive?: boolean;
-  platform?: string;
+  /** Of an image for several platforms these, `linux/arm64`; all of them, or this machine's where a sink takes one. */
+  platforms?: readonly string[];
 }
 
 export interface LoadResult {
@@ -52,6 +58,10 @@ export interface LoadResult {
   layerCount: number;
   /** True when the output is the saved archive, byte for byte. */
   asSaved: boolean;
+  /** What went out, of an image for several platforms. */
+  platforms: string[];
+  /** What the sink cannot hold of what was saved, or holds otherwise. */
+  differences: Difference[];
 }
 
 /**
@@ -117,6 +127,18 @@ async function canStartOver(sink: LoadSink): Promise<boolean> {
   );
 }
 
+/** What a load comes to, but for what it is of. */
+type Sunk = Omit<LoadResult, 'reference' | 'snapshotId'>;
+
+interface LoadParts {
+  pool: Pool;
+  reader: ImageReader;
+  /** What the image is called where it goes. */
+  reference: string;
+  options: LoadOptions;
+  context: OperationContext;
+}
+
 async function loadRecord(
   pool: Pool,
   record: SnapshotRecord,
@@ -131,53 +153,77 @@ async function loadRecord(
   const budget = snapshot.features?.includes(GZIP_RECIPE_FEATURE) ? { budgetBytes: GZIP_CACHE_BYTES } : {};
   const reader = new ImageReader(new BlockCache(layout, chunks, workers, { rebuilt, ...budget }), snapshot);
   const reference = options.as === undefined ? snapshot.reference : parseReference(options.as).text;
-  const result = {
-    reference,
-    snapshotId: record.id,
-    imageId: snapshot.imageId,
-    layersLeftOut: 0,
-    layerCount: 0,
-  };
+  const parts: LoadParts = { pool, reader, reference, options, context };
+  const sunk = await sinkImage(sink, parts);
+  return { reference, snapshotId: record.id, ...sunk };
+}
+
+async function sinkImage(sink: LoadSink, parts: LoadParts): Promise<Sunk> {
+  const { reader, reference, options, context } = parts;
   if (sink.kind === 'engine') {
-    const image = reader.image(options.platform);
-    const sent = await loadIntoEngine(reader, image, sink.client, reference, context);
-    return {
-      ...result,
-      ...sent,
-      imageId: image.configDigest,
-      layerCount: image.layers.length,
-      asSaved: false,
-    };
+    const sent = await loadIntoEngine(reader, onePlatform(options), sink.client, reference, context);
+    tell(sent.differences, context);
+    return { ...sent, asSaved: false };
   }
-  const layerCount = snapshot.images.reduce((sum, { layers }) => sum + layers.length, 0);
-  if (sink.kind === 'oci-directory') {
-    const name =
-      sink.tag === undefined
-        ? reference
-        : parseReference(
-            sink.tag.includes(':')
-              ? sink.tag
-              : `${reference.slice(0, reference.lastIndexOf(':'))}:${sink.tag}`,
-          ).text;
-    const writtenBytes = await loadIntoDirectory(reader, sink.path, name, pool.outputs, context);
-    return { ...result, writtenBytes, layerCount, asSaved: false };
-  }
-  const { bytes, totalBytes, asSaved } = openOutput(reader, sink.format, reference, options);
+  return sink.kind === 'oci-directory' ? loadIntoDirectory(sink, parts) : loadIntoFile(sink, parts);
+}
+
+async function loadIntoDirectory(
+  { path, tag }: Extract<LoadSink, { kind: 'oci-directory' }>,
+  { pool, reader, reference, options, context }: LoadParts,
+): Promise<Sunk> {
+  const plan = await planLayout(reader, directoryNames(reference, tag), options.platforms);
+  const differences = layoutDifferences(reader, plan);
+  tell(differences, context);
+  const total = plan.blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const counter = { bytes: 0 };
+  const task = `writing ${path}`;
+  const blobs = plan.blobs.map((blob) => ({
+    ...blob,
+    read: () => counting(layoutFileBytes(reader, blob), task, total, context, counter),
+  }));
+  context.report({ type: 'start', task, subject: reference, totalBytes: total });
+  await writeOciDirectory(path, blobs, plan.entries, pool.outputs);
+  context.report({ type: 'end', task });
+  return {
+    ...sunkOf(plan.images),
+    imageId: imageIdOf(reader, options),
+    writtenBytes: counter.bytes,
+    differences,
+  };
+}
+
+/** A tag alone belongs to the image's repository, or where it has none, to nobody. */
+function directoryNames(reference: string, tag: string | undefined): Record<string, string> {
+  if (tag === undefined) return isUntagged(reference) ? {} : nameAnnotations(parseReference(reference));
+  if (tag.includes(':')) return nameAnnotations(parseReference(tag));
+  if (isUntagged(reference)) return { [OCI_REF_NAME]: tag };
+  return nameAnnotations(parseReference(`${reference.slice(0, reference.lastIndexOf(':'))}:${tag}`));
+}
+
+async function loadIntoFile(
+  sink: Extract<LoadSink, { kind: 'file' | 'stream' }>,
+  parts: LoadParts,
+): Promise<Sunk> {
+  const { pool, reader, reference, context } = parts;
+  const { bytes, totalBytes, ...sunk } = await openOutput(sink.format, parts);
+  tell(sunk.differences, context);
   const task = `writing ${sink.kind === 'file' ? sink.path : 'to the output'}`;
   const shown = reporting(bytes, task, reference, totalBytes, context);
   const writtenBytes =
     sink.kind === 'stream'
       ? await writeStream(shown, sink.stream)
       : await writeOutputFile(sink.path, shown, { fs: pool.outputs });
-  return { ...result, writtenBytes, layerCount, asSaved };
+  return { ...sunk, imageId: imageIdOf(reader, parts.options), writtenBytes };
 }
 
-function openOutput(
-  reader: ImageReader,
-  format: OutputFormat,
-  reference: string,
-  options: LoadOptions,
-): { bytes: AsyncIterable<Uint8Array>; totalBytes: number; asSaved: boolean } {
+type Output = Omit<Sunk, 'imageId' | 'writtenBytes'> & {
+  bytes: AsyncIterable<Uint8Array>;
+  totalBytes: number;
+};
+
+async function openOutput(format: OutputFormat, parts: LoadParts): Promise<Output> {
+  const { reader, reference, options } = parts;
   const { archive, stats } = reader.snapshot;
   if (options.wholeArchive && !archive) {
     throw new DbupError('USAGE', `${reader.snapshot.reference} was not saved from an archive`, {
@@ -188,112 +234,51 @@ function openOutput(
     archive !== undefined &&
     archive.imageCount === 1 &&
     options.as === undefined &&
-    options.platform === undefined;
+    options.platforms === undefined;
   if (format === 'saved' && archive && (own || options.wholeArchive)) {
-    return { bytes: reader.archive(), totalBytes: archive.sizeBytes, asSaved: true };
+    return {
+      ...sunkOf(reader.runnable),
+      bytes: reader.archive(),
+      totalBytes: archive.sizeBytes,
+      asSaved: true,
+      differences: [],
+    };
   }
-  const members =
-    format === 'oci-archive'
-      ? ociArchiveMembers(reader, reference)
-      : dockerArchiveMembers(reader, reader.image(options.platform), repoTags(reference));
-  return { bytes: writeTar(members), totalBytes: stats.imageBytes, asSaved: false };
+  if (format === 'oci-archive') {
+    const names = directoryNames(reference, undefined);
+    const plan = await planLayout(reader, names, options.platforms);
+    const members = ociArchiveMembers(reader, plan, repoTags(reference));
+    const differences = layoutDifferences(reader, plan);
+    return { ...sunkOf(plan.images), bytes: writeTar(members), totalBytes: stats.imageBytes, differences };
+  }
+  const image = reader.image(onePlatform(options));
+  const members = dockerArchiveMembers(reader, image, repoTags(reference));
+  const differences = archiveDifferences(reader, image);
+  return { ...sunkOf([image]), bytes: writeTar(members), totalBytes: stats.imageBytes, differences };
 }
 
-/** Sends what the engine lacks, or everything where it will not have it so, and asks it for the image's id. */
-async function loadIntoEngine(
-  reader: ImageReader,
-  image: SnapshotImage,
-  client: EngineClient,
-  reference: string,
-  context: OperationContext,
-): Promise<{ writtenBytes: number; layersLeftOut: number }> {
-  const { signal } = context;
-  const diffIds = image.layers.map(({ diffId }) => diffId);
-  const leaveOut = knownPrefixLength(await client.knownChains(signal), diffIds);
-  const send = async (layersLeftOut: number): Promise<{ writtenBytes: number; layersLeftOut: number }> => {
-    const members = dockerArchiveMembers(reader, image, repoTags(reference), layersLeftOut);
-    const total = image.layers
-      .slice(layersLeftOut)
-      .reduce((sum, { digest }) => sum + reader.blobBytes(digest), 0);
-    const counter = { bytes: 0 };
-    const tar = reporting(writeTar(members), `loading ${reference}`, reference, total, context, counter);
-    await client.loadImage(tar, signal);
-    return { writtenBytes: counter.bytes, layersLeftOut };
+/** @throws DbupError USAGE for a sink that takes one platform when several are asked for */
+function onePlatform({ platforms = [] }: LoadOptions): string | undefined {
+  if (platforms.length <= 1) return platforms[0];
+  throw new DbupError('USAGE', 'a docker-archive or an engine takes one platform of an image at a time', {
+    hint: 'Name one with --platform, or write oci:DIR or oci-archive:FILE, which take several.',
+  });
+}
+
+/** Of one platform asked for, that image's; else what the whole is known by. */
+function imageIdOf(reader: ImageReader, { platforms = [] }: LoadOptions): string {
+  return platforms.length === 1 ? reader.image(platforms[0]).configDigest : reader.snapshot.imageId;
+}
+
+function sunkOf(images: readonly SnapshotImage[]) {
+  return {
+    layersLeftOut: 0,
+    layerCount: images.reduce((sum, { layers }) => sum + layers.length, 0),
+    asSaved: false,
+    platforms: images.map(({ platform }) => platform),
   };
-  let sent: { writtenBytes: number; layersLeftOut: number };
-  try {
-    sent = await send(leaveOut);
-  } catch (error) {
-    // The engine may have dropped a layer since it was asked, or want every file after all.
-    if (leaveOut === 0 || !(error instanceof DbupError) || error.code !== 'ENGINE_ERROR') throw error;
-    context.report({ type: 'note', message: 'the engine wants every layer; sending the whole image' });
-    sent = await send(0);
-  }
-  await confirmLoaded(client, image, reference, diffIds, signal);
-  return sent;
 }
 
-/** The image must be there under its id. An engine with the containerd store gives ids of its own: there the layers must be the same. */
-async function confirmLoaded(
-  client: EngineClient,
-  image: SnapshotImage,
-  reference: string,
-  diffIds: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  const byId = await client.inspectImage(image.configDigest, signal);
-  const loaded = byId ?? (await client.inspectImage(reference, signal));
-  const sameLayers =
-    loaded?.rootFsLayers.length === diffIds.length && diffIds.every((id, i) => loaded.rootFsLayers[i] === id);
-  if (loaded && sameLayers && (byId === null || loaded.id === image.configDigest)) return;
-  throw new DbupError(
-    'ENGINE_IMAGE_DIFFERS',
-    `the engine answered with ${loaded?.id ?? 'no image'}, not ${image.configDigest}`,
-    {
-      hint: 'The engine did not take the image as it was saved. Look at its log; `dbup load -o FILE` writes the archive.',
-      details: { expected: image.configDigest, actual: loaded?.id ?? null },
-    },
-  );
-}
-
-async function loadIntoDirectory(
-  reader: ImageReader,
-  path: string,
-  name: string,
-  fs: FileSystem,
-  context: OperationContext,
-): Promise<number> {
-  const { blobs, entry } = await planLayout(reader, name);
-  const total = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const counter = { bytes: 0 };
-  const written = blobs.map((blob) => ({
-    ...blob,
-    read: () => reporting(layoutFileBytes(reader, blob), `writing ${path}`, name, total, context, counter),
-  }));
-  await writeOciDirectory(path, written, entry, fs);
-  return counter.bytes;
-}
-
-/** An image that has no name of its own is loaded without one. */
-function repoTags(reference: string): string[] {
-  return reference.startsWith('untagged:') ? [] : [reference];
-}
-
-/** Passes bytes through, telling how many and stopping when interrupted. */
-async function* reporting(
-  bytes: AsyncIterable<Uint8Array>,
-  task: string,
-  subject: string,
-  totalBytes: number,
-  context: OperationContext,
-  counter: { bytes: number } = { bytes: 0 },
-): AsyncGenerator<Uint8Array> {
-  context.report({ type: 'start', task, subject, totalBytes });
-  for await (const piece of bytes) {
-    throwIfInterrupted(context.signal);
-    yield piece;
-    counter.bytes += piece.length;
-    context.report({ type: 'bytes', task, doneBytes: counter.bytes, totalBytes });
-  }
-  context.report({ type: 'end', task });
+function tell(differences: readonly Difference[], { report }: OperationContext): void {
+  for (const { message } of differences) report({ type: 'note', message });
 }

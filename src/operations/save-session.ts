@@ -2,7 +2,7 @@ import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, quietContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
-import type { Snapshot, SnapshotArchive } from '../format/snapshot.js';
+import { COMPANIONS_FEATURE, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
@@ -13,14 +13,15 @@ import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import { makeNamesDurable } from '../pool/make-names-durable.js';
 import type { Pool } from '../pool/pool.js';
-import { type BlockBytes, PackWriter } from '../store/pack-file.js';
+import { PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
 import { baseBlobs } from './base-blobs.js';
 import { type AppendedSnapshot, confirmAppended } from './confirm-appended.js';
+import type { FoundImage } from './found-image.js';
 import { GzipQueue } from './gzip-queue.js';
-import type { FoundImage } from './interpret-archive.js';
 import { removePacks } from './remove-packs.js';
+import type { SavedImage, StoredParts } from './saved-image.js';
 import { versionsByReference } from './versions.js';
 
 export const DEFAULT_LEVEL = 3;
@@ -28,46 +29,6 @@ export const DEFAULT_LEVEL = 3;
 export const MAX_DELTA_DEPTH = 4;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
 const CACHE_BYTES = 12 * 1024 * 1024;
-
-/** What one image's save came to. */
-export interface SavedImage {
-  reference: string;
-  snapshotId: string;
-  imageId: string;
-  platforms: string[];
-  /** Bytes of the image as the source handed it over. */
-  imageBytes: number;
-  /** Bytes added to the pool. */
-  newBytes: number;
-  /** Plain bytes that were not in the pool. */
-  newPlainBytes: number;
-  /** Layers whose bytes had the digest the image gives and whose every chunk is in the pool; a save with others is refused. */
-  layersExact: number;
-  /** Of these, the compressed ones that no encoder makes again, which are stored compressed. */
-  layersVerbatim: number;
-  layerCount: number;
-  /** True when this version was the current one already and nothing was added. */
-  alreadySaved: boolean;
-  /** Digests of other platforms the source did not hold. */
-  absent: string[];
-}
-
-/** What a save stores, and what it finds stored. */
-export interface StoredParts {
-  /** Chunks that were not in the pool, and their plain bytes. */
-  newChunks: number;
-  newPlainBytes: number;
-  /** Chunks that were read and found in the pool, or met before in the same save. */
-  knownChunks: number;
-  knownChunkBytes: number;
-  /** Layers and other blobs the pool holds whole, which are not cut into chunks again. */
-  knownBlobs: number;
-  knownBlobBytes: number;
-  /** Of packs: blocks by what they hold, and all else. */
-  blocks: BlockBytes;
-  footerBytes: number;
-  snapshotBytes: number;
-}
 
 /** A snapshot and how its save is told. */
 interface Written extends AppendedSnapshot {
@@ -169,11 +130,12 @@ export class SaveSession {
     };
   }
 
-  /** A snapshot of that image that the pool holds whole. */
+  /** A snapshot of that image, known by its config or by its manifest or index, that the pool holds whole. */
   async findImage(imageId: string): Promise<SnapshotRecord | null> {
     for (const record of this.#records) {
       const { snapshot } = record;
-      if (snapshot.imageId !== imageId || !snapshot.archive) continue;
+      const isIt = snapshot.imageId === imageId || snapshot.root?.digest === imageId;
+      if (!isIt || !snapshot.archive) continue;
       if (await this.#isWhole(snapshot)) return record;
     }
     return null;
@@ -221,7 +183,7 @@ export class SaveSession {
             reference,
             source,
             image,
-            features,
+            features: image.companions ? [...features, COMPANIONS_FEATURE] : features,
             ...(archive && { archive }),
             stats: { imageBytes, newBytes, newPlainBytes },
           }),
@@ -243,7 +205,17 @@ export class SaveSession {
   /** Appends another snapshot of an image the pool holds, under `reference`, unless it is the current one already. */
   async repeat(record: SnapshotRecord, reference: string, source: string): Promise<SavedImage> {
     await makeNamesDurable(this.pool);
-    const { imageId, images, absent, blobs, root, archive, stats, features = [] } = record.snapshot;
+    const {
+      imageId,
+      images,
+      absent,
+      blobs,
+      root,
+      companions,
+      archive,
+      stats,
+      features = [],
+    } = record.snapshot;
     const image: FoundImage = {
       references: [],
       tag: null,
@@ -252,6 +224,7 @@ export class SaveSession {
       absent,
       blobs,
       ...(root && { root }),
+      ...(companions && { companions }),
     };
     const written = await this.#writeSnapshot({
       reference,
@@ -315,6 +288,7 @@ export class SaveSession {
       source,
       imageId: image.imageId,
       ...(image.root && { root: image.root }),
+      ...(image.companions && { companions: image.companions }),
       images: image.images,
       absent: image.absent,
       blobs: image.blobs,

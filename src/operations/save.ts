@@ -1,25 +1,26 @@
-import { basename } from 'node:path';
 import type { OperationContext } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
-import { LIMITS } from '../core/limits.js';
 import type { SnapshotArchive } from '../format/snapshot.js';
 import { type ArchiveInput, openArchiveInput, StreamInput } from '../image/archive-input.js';
 import type { EngineClient } from '../image/engine/engine-client.js';
-import { normalisedReference, readOciDirectory } from '../image/oci-directory.js';
+import { type OciLayout, readOciDirectory } from '../image/oci-directory.js';
+import { type Platform, parsePlatform } from '../oci/platform.js';
 import { looksLikeImageId, parseReference, untaggedReference } from '../oci/reference.js';
 import type { Pool } from '../pool/pool.js';
+import { openArchiveLayout, spoolInput } from './archive-layout.js';
+import type { FoundImage, InterpretParts } from './found-image.js';
 import { ingestArchive } from './ingest-archive.js';
-import { ingestOciDirectory } from './ingest-oci-directory.js';
+import { holdsUnwanted, ingestOciLayout } from './ingest-oci-layout.js';
 import {
   type ArchiveDialect,
-  archiveDialect,
+  archiveDialects,
   checkBlobNames,
-  type FoundImage,
-  type InterpretParts,
-  interpretDockerArchive,
-  interpretOciLayout,
+  interpretArchive,
 } from './interpret-archive.js';
-import { DEFAULT_LEVEL, type SavedImage, SaveSession, type StoredParts } from './save-session.js';
+import { interpretOciLayout } from './interpret-layout.js';
+import { chooseImage, countImages, imagesFor, nameImages } from './name-images.js';
+import { DEFAULT_LEVEL, SaveSession } from './save-session.js';
+import type { SavedImage, StoredParts } from './saved-image.js';
 import { forecastArchive } from './scan-archive.js';
 
 /** What to save. */
@@ -41,6 +42,8 @@ export interface SaveOptions {
   as?: string;
   /** zstd level, 1 to 19. */
   level?: number;
+  /** Of images for several platforms, only these: `linux/arm64`. Each must be there. */
+  platforms?: readonly string[];
 }
 
 export interface SaveResult {
@@ -65,13 +68,14 @@ export async function save(
   context: OperationContext,
 ): Promise<SaveResult> {
   const as = options.as === undefined ? undefined : parseReference(options.as).text;
+  const platforms = (options.platforms ?? []).map(parsePlatform);
   const session = await SaveSession.open(pool, context, options.level ?? DEFAULT_LEVEL).catch(
     (error: unknown) => {
       throw toDbupError(error, 'reading the pool');
     },
   );
   try {
-    const images = await saveInto(session, source, as);
+    const images = await saveInto(session, source, { as, platforms });
     return {
       images,
       sourceBytes: images.reduce((most, { imageBytes }) => Math.max(most, imageBytes), 0),
@@ -85,24 +89,30 @@ export async function save(
   }
 }
 
-async function saveInto(
-  session: SaveSession,
-  source: SaveSource,
-  as: string | undefined,
-): Promise<SavedImage[]> {
+/** The options of a save, taken apart. */
+interface Wishes {
+  as: string | undefined;
+  /** All where there are none. */
+  platforms: readonly Platform[];
+}
+
+async function saveInto(session: SaveSession, source: SaveSource, wishes: Wishes): Promise<SavedImage[]> {
   switch (source.kind) {
     case 'engine':
-      return saveFromEngine(session, source.client, source.image, as);
+      return saveFromEngine(session, source.client, source.image, wishes);
     case 'archive': {
       const input = await openArchiveInput(source.path, session.context.signal);
       try {
-        return await saveArchive(session, input, source, as);
+        return await saveArchive(session, input, source, wishes);
       } finally {
         await input.close();
       }
     }
-    case 'oci-directory':
-      return saveOciDirectory(session, source.path, source.tag ?? null, as);
+    case 'oci-directory': {
+      const { path, tag = null } = source;
+      const layout = await readOciDirectory(path, tag);
+      return saveLayout(session, layout, wishes, `oci:${path}${tag === null ? '' : `:${tag}`}`);
+    }
   }
 }
 
@@ -111,7 +121,7 @@ async function saveFromEngine(
   session: SaveSession,
   client: EngineClient,
   name: string,
-  as: string | undefined,
+  { as, platforms }: Wishes,
 ): Promise<SavedImage[]> {
   const { signal } = session.context;
   const image = await client.inspectImage(name, signal);
@@ -128,21 +138,51 @@ async function saveFromEngine(
   const reference = as ?? (byId ? untaggedReference(image.id) : parseReference(name).text);
   const description = `docker-daemon:${name}`;
   const known = await session.findImage(image.id);
-  if (known) return [await session.repeat(known, reference, description)];
+  // Of an image for several platforms the engine may have others now than when it was saved.
+  const isWhole = known?.snapshot.absent.length === 0 && platforms.length === 0;
+  if (known && isWhole) return [await session.repeat(known, reference, description)];
   const input = new StreamInput(client.exportImage([name], signal), `image ${name} of the engine`);
   try {
-    return await saveArchive(session, input, {}, reference, description);
+    return await saveArchive(session, input, {}, { as: reference, platforms }, description);
   } finally {
     await input.close();
   }
 }
 
+interface WantedOfArchive {
+  dialect?: ArchiveDialect;
+  reference?: string;
+}
+
+/** With platforms chosen, the blobs of others are passed over where the archive is a layout; else it is kept whole. */
 async function saveArchive(
   session: SaveSession,
   input: ArchiveInput,
-  wanted: { dialect?: ArchiveDialect; reference?: string },
-  as: string | undefined,
+  wanted: WantedOfArchive,
+  wishes: Wishes,
   description = `${wanted.dialect ?? 'archive'}:${input.description}`,
+): Promise<SavedImage[]> {
+  const path = input.path ?? 'stdin';
+  const whole = (file: ArchiveInput): Promise<SavedImage[]> =>
+    saveWholeArchive(session, file, { ...wanted, path }, wishes, description);
+  if (wishes.platforms.length === 0) return whole(input);
+  const spooled = input.path === null ? await spoolInput(input, session) : null;
+  const file = spooled?.input ?? input;
+  try {
+    const layout = await openArchiveLayout(file, wanted.reference ?? null);
+    const isPart = layout !== null && (await holdsUnwanted(layout, wishes.platforms));
+    return isPart ? await saveLayout(session, layout, wishes, description, path) : await whole(file);
+  } finally {
+    await spooled?.dispose();
+  }
+}
+
+async function saveWholeArchive(
+  session: SaveSession,
+  input: ArchiveInput,
+  wanted: WantedOfArchive & { path: string },
+  { as, platforms }: Wishes,
+  description: string,
 ): Promise<SavedImage[]> {
   const { ingest, known, pool, context } = session;
   const { digests: expected, references } = await forecastArchive(input);
@@ -157,8 +197,9 @@ async function saveArchive(
     expected,
   });
   const parts = interpretParts(session, archive.members, input.description);
-  const dialect = archiveDialect(archive.members);
-  if (wanted.dialect !== undefined && wanted.dialect !== dialect) {
+  const dialects = archiveDialects(archive.members);
+  const dialect = dialects[0]!;
+  if (wanted.dialect !== undefined && !dialects.includes(wanted.dialect)) {
     throw new DbupError(
       'INPUT_NOT_AN_IMAGE',
       `${input.description} is a ${dialect}, not a ${wanted.dialect}`,
@@ -168,41 +209,41 @@ async function saveArchive(
     );
   }
   checkBlobNames(parts);
-  const found =
-    dialect === 'docker-archive' ? await interpretDockerArchive(parts) : await interpretOciLayout(parts);
+  const found = await interpretArchive(parts);
+  const imageCount = countImages(found);
   const chosen =
     wanted.reference === undefined ? found : chooseImage(found, wanted.reference, input.description);
-  const named = nameImages(chosen, as, input.path ?? 'stdin');
+  const named = nameImages(imagesFor(platforms, chosen, input.description), as, wanted.path);
   const snapshotArchive: SnapshotArchive = {
     dialect,
     sizeBytes: archive.sizeBytes,
     recipeId: archive.recipeId,
-    imageCount: found.length,
+    imageCount,
   };
   return session.commit(
     named.map((entry) => ({
       ...entry,
       archive: snapshotArchive,
-      imageBytes: imageBytesOf(entry.image, found.length, archive.sizeBytes),
+      imageBytes: imageCount === 1 ? archive.sizeBytes : blobBytesOf(entry.image),
     })),
     description,
   );
 }
 
-async function saveOciDirectory(
+async function saveLayout(
   session: SaveSession,
-  path: string,
-  tag: string | null,
-  as: string | undefined,
+  layout: OciLayout,
+  { as, platforms }: Wishes,
+  description: string,
+  path = layout.path,
 ): Promise<SavedImage[]> {
-  const layout = await readOciDirectory(path, tag);
   if (as !== undefined) session.expect([as], []);
-  const members = await ingestOciDirectory(layout, session);
-  const found = await interpretOciLayout(interpretParts(session, members, path), layout.entries);
+  const { members, ...choice } = await ingestOciLayout(layout, platforms, session);
+  const found = await interpretOciLayout(interpretParts(session, members, layout.path), choice);
   const named = nameImages(found, as, path);
   return session.commit(
-    named.map((entry) => ({ ...entry, imageBytes: imageBytesOf(entry.image, 2, 0) })),
-    `oci:${path}${tag === null ? '' : `:${tag}`}`,
+    named.map((entry) => ({ ...entry, imageBytes: blobBytesOf(entry.image) })),
+    description,
   );
 }
 
@@ -219,75 +260,6 @@ function interpretParts(
   };
 }
 
-/** An archive of one image is the image; of several, each is the sum of its blobs. */
-function imageBytesOf(image: FoundImage, imageCount: number, archiveBytes: number): number {
-  return imageCount === 1 ? archiveBytes : image.blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-function chooseImage(found: readonly FoundImage[], reference: string, description: string): FoundImage[] {
-  const wanted = normalisedReference(reference);
-  const byName = found.find(({ references }) => wanted !== null && references.includes(wanted));
-  if (byName) return [{ ...byName, references: [wanted!] }];
-  // An OCI layout may hold bare tags, and skopeo calls an image by the tag alone.
-  const byTag = found.find(({ tag, layoutName }) => tag === reference || layoutName === reference);
-  if (byTag) return [byTag];
-  const names = found.flatMap(({ references, tag }) => (tag === null ? references : [...references, tag]));
-  throw new DbupError('INPUT_NOT_FOUND', `${description} has no image ${reference}`, {
-    hint:
-      names.length > 0
-        ? `It has ${names.slice(0, 10).join(', ')}.`
-        : 'Its images have no names; leave the name out.',
-  });
-}
-
-/** The references to save under: given, or the source's own, or made from the file's name and the tag, or from the id. */
-function nameImages(
-  found: readonly FoundImage[],
-  as: string | undefined,
-  path: string,
-): { image: FoundImage; references: string[] }[] {
-  if (as !== undefined) {
-    if (found.length === 1) return [{ image: found[0]!, references: [as] }];
-    throw new DbupError('USAGE', `--as names one image, but ${path} holds ${found.length}`, {
-      hint: 'Leave --as out, or choose one image with docker-archive:FILE:reference.',
-    });
-  }
-  const named = found.map((image) => {
-    if (image.references.length > 0) return { image, references: image.references };
-    return { image, references: [referenceFromTag(image, path) ?? untaggedReference(image.imageId)] };
-  });
-  checkNames(named, path);
-  return named;
-}
-
-/** One reference for two images would make one of them a version of the other, and which one by chance. */
-function checkNames(named: readonly { image: FoundImage; references: string[] }[], path: string): void {
-  const identities = new Map<string, string>();
-  for (const { image, references } of named) {
-    const identity = image.root?.digest ?? image.imageId;
-    for (const reference of references) {
-      const other = identities.get(reference);
-      if (other !== undefined && other !== identity) {
-        throw new DbupError('INPUT_INVALID', `${path} gives the name ${reference} to two images`, {
-          hint: 'Save one of them, by its tag or with --as, or name them apart where they come from.',
-          details: { reference, images: [other, identity] },
-        });
-      }
-      identities.set(reference, identity);
-    }
-  }
-  if (identities.size <= LIMITS.archiveImages) return;
-  throw new DbupError(
-    'INPUT_TOO_LARGE',
-    `${path} names its images by ${identities.size} references; at most ${LIMITS.archiveImages} are saved at once`,
-    { hint: 'Save one of them under a name of your own with --as.' },
-  );
-}
-
-function referenceFromTag(image: FoundImage, path: string): string | null {
-  if (image.tag === null) return null;
-  const name = basename(path)
-    .replace(/\.(tar|oci)$/, '')
-    .toLowerCase();
-  return normalisedReference(`${name}:${image.tag}`);
+function blobBytesOf({ blobs }: FoundImage): number {
+  return blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

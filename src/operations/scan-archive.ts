@@ -16,7 +16,7 @@ import { digestHex } from '../oci/digest.js';
 /** Where no member came in so many bytes, no further one is looked for. */
 const FORECAST_WITHIN_BYTES = 16 * 1024 * 1024;
 
-interface ScannedMember extends MemberInfo {
+export interface ScannedMember extends MemberInfo {
   positionBytes: number;
   sizeBytes: number;
 }
@@ -60,9 +60,9 @@ async function forecastLayers(
 ): Promise<void> {
   const manifest = members.get(DOCKER_MANIFEST_NAME);
   if (!manifest) return;
-  for (const entry of parseDockerManifest(await readDocument(input, manifest), DOCKER_MANIFEST_NAME)) {
+  for (const entry of parseDockerManifest(await readMember(input, manifest), DOCKER_MANIFEST_NAME)) {
     references.push(...entry.repoTags);
-    const config = await readDocument(input, resolveMember(entry.configName, members).member);
+    const config = await readMember(input, resolveMember(entry.configName, members).member);
     const { diffIds } = parseImageConfig(config, entry.configName);
     entry.layerNames.forEach((name, i) => {
       if (!members.has(name) || i >= diffIds.length) return;
@@ -73,7 +73,7 @@ async function forecastLayers(
 }
 
 /** The members by key, and the keys that occur more than once. */
-async function scanMembers(
+export async function scanMembers(
   input: ArchiveInput,
 ): Promise<{ members: Map<string, ScannedMember>; repeated: Set<string> }> {
   const members = new Map<string, ScannedMember>();
@@ -124,7 +124,8 @@ async function scanMembers(
   }
 }
 
-async function readDocument(input: ArchiveInput, member: ScannedMember): Promise<Uint8Array> {
+/** A document whole. @throws DbupError INPUT_TOO_LARGE */
+export async function readMember(input: ArchiveInput, member: ScannedMember): Promise<Uint8Array> {
   if (
     member.sizeBytes > LIMITS.imageJsonBytes ||
     member.positionBytes + member.sizeBytes > input.sizeBytes!

@@ -1,13 +1,18 @@
+import { layoutEntry } from '../archive/layout-entry.js';
+import { walkImageTree } from '../archive/oci-layout.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import type { SnapshotImage } from '../format/snapshot.js';
+import type { SnapshotImage, SnapshotRoot } from '../format/snapshot.js';
+import { OCI_REF_NAME } from '../image/oci-directory.js';
 import { type ContainerSettings, parseImageConfig } from '../oci/config.js';
+import { formatPlatform, NO_PLATFORM } from '../oci/platform.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { openChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { ImageReader } from './image-reader.js';
 import { type LayerForm, layerForm } from './layer-form.js';
+import { descriptorOf, readDocuments } from './plan-layout.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
 import { resolveVersion } from './versions.js';
@@ -39,14 +44,27 @@ export interface PlatformImage {
   config: ConfigSummary | null;
 }
 
+export interface CompanionDetail {
+  digest: string;
+  mediaType: string;
+  sizeBytes: number;
+  /** As the layout's index has it. */
+  name?: string;
+  artifactType?: string;
+}
+
 export interface VersionDetail extends VersionSummary {
   images: PlatformImage[];
   /** The top document of an image that has one of its own. */
   root?: { digest: string; mediaType: string; sizeBytes: number };
   /** The tar it was saved from. */
   archive?: { dialect: string; sizeBytes: number; imageCount: number };
-  /** What the source did not hold of it. */
+  /** What the source did not hold of it, or was not to be saved. */
   absent: string[];
+  /** The platforms among that, as far as an index names them. */
+  absentPlatforms: string[];
+  /** Signatures, SBOMs and the like that the same layout lists about it. */
+  companions: CompanionDetail[];
   /** True when the pool has every chunk it needs and every list of chunks could be read; contents are not read. */
   complete: boolean;
   /** Chunks known to be needed that no usable pack holds. */
@@ -89,8 +107,41 @@ export async function showVersion(
       },
     }),
     absent,
+    absentPlatforms: (await unlessDamaged(() => absentPlatforms(reader))) ?? [],
+    companions: (snapshot.companions ?? []).map(describeCompanion),
     complete: readable === true && reach.missing.count === 0,
     missingChunks: reach.missing.count,
+  };
+}
+
+async function absentPlatforms(reader: ImageReader): Promise<string[]> {
+  const { root, absent } = reader.snapshot;
+  if (!root || absent.length === 0) return [];
+  const documents = await readDocuments(reader);
+  const tree = walkImageTree(descriptorOf(root), ({ digest }) => documents.get(digest) ?? null);
+  const manifests = tree.absent.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []));
+  const gone = new Set<string>(absent);
+  const held = reader.snapshot.images.map(({ configDigest }) => configDigest);
+  const configs = tree.images
+    .filter(({ config }) => gone.has(config.digest) && !held.includes(config.digest))
+    .flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []));
+  return [...new Set([...manifests, ...configs])].filter((platform) => platform !== NO_PLATFORM);
+}
+
+function describeCompanion({
+  digest,
+  mediaType,
+  sizeBytes,
+  entryJson,
+}: Required<SnapshotRoot>): CompanionDetail {
+  const { annotations = {}, artifactType } = layoutEntry(entryJson).descriptor;
+  const name = annotations[OCI_REF_NAME];
+  return {
+    digest,
+    mediaType,
+    sizeBytes,
+    ...(name !== undefined && { name }),
+    ...(artifactType !== undefined && { artifactType }),
   };
 }
 

@@ -1,21 +1,13 @@
 import { buildDockerManifest, DOCKER_MANIFEST_NAME, dockerArchiveNames } from '../archive/docker-manifest.js';
-import {
-  blobPath,
-  buildIndex,
-  buildManifestFor,
-  nameAnnotations,
-  OCI_INDEX_NAME,
-  OCI_LAYOUT_NAME,
-  ociLayoutFileBytes,
-} from '../archive/oci-layout.js';
+import { buildIndexOf } from '../archive/layout-entry.js';
+import { blobPath, OCI_INDEX_NAME, OCI_LAYOUT_NAME, ociLayoutFileBytes } from '../archive/oci-layout.js';
 import type { TarOutputMember } from '../archive/tar-write.js';
 import type { SnapshotImage } from '../format/snapshot.js';
-import { sha256Hex } from '../hash/sha256.js';
-import type { Descriptor } from '../oci/descriptor.js';
-import { type Digest, digestFromHex, parseDigest } from '../oci/digest.js';
-import { MEDIA_TYPES } from '../oci/media-types.js';
-import { parseReference } from '../oci/reference.js';
-import type { ImageReader } from './image-reader.js';
+import { parseDigest } from '../oci/digest.js';
+import { NO_PLATFORM, platformMatches, platformOf } from '../oci/platform.js';
+import { isUntagged } from '../oci/reference.js';
+import { hostPlatform, type ImageReader } from './image-reader.js';
+import type { LayoutFile, LayoutPlan } from './plan-layout.js';
 
 /**
  * The members of a docker-archive of one image, plain layers, as every engine reads it. The manifest comes
@@ -45,62 +37,28 @@ export async function* dockerArchiveMembers(
   yield file(DOCKER_MANIFEST_NAME, buildDockerManifest([{ ...names, repoTags: [...repoTags] }]));
 }
 
-/** A file of an OCI layout: a blob of the snapshot, or bytes made here. */
-export type LayoutFile = { name: string; sizeBytes: number } & ({ digest: Digest } | { bytes: Uint8Array });
-
-/** What an OCI layout of a snapshot consists of. */
-export interface LayoutPlan {
-  /** Blobs first, each once. */
-  blobs: LayoutFile[];
-  /** The entry for the layout's index. */
-  entry: Descriptor;
-}
-
 /**
- * Plans an OCI layout. An image that came from a layout keeps every byte and digest; one from a
- * docker-archive, which has no manifest of its own, is given one that names its plain layers.
+ * The members of an OCI archive, with docker's manifest.json beside the index, which docker's classic store goes by
+ * (as `docker save` has it from 25 on). What says what is in it comes last.
  */
-export async function planLayout(reader: ImageReader, reference: string): Promise<LayoutPlan> {
-  const { snapshot } = reader;
-  const annotations = nameAnnotations(parseReference(reference));
-  if (snapshot.root) {
-    const { digest, mediaType, sizeBytes } = snapshot.root;
-    const blobs = snapshot.blobs.map((blob) => layoutBlob(reader, blob.digest));
-    return { blobs, entry: { mediaType, digest: parseDigest(digest), sizeBytes, annotations } };
-  }
-  const image = reader.image(undefined);
-  const config = descriptor(reader, MEDIA_TYPES.ociConfig, image.configDigest);
-  const layers = image.layers.map((layer) =>
-    descriptor(
-      reader,
-      layer.digest === layer.diffId ? MEDIA_TYPES.ociLayerTar : MEDIA_TYPES.ociLayerTarGzip,
-      layer.digest,
-    ),
-  );
-  const manifest = buildManifestFor(config, layers);
-  const digest = digestFromHex(sha256Hex(manifest));
-  const digests = new Set([config.digest, ...layers.map((layer) => layer.digest)]);
-  return {
-    blobs: [
-      ...[...digests].map((blob) => layoutBlob(reader, blob)),
-      { name: blobPath(digest), sizeBytes: manifest.length, bytes: manifest },
-    ],
-    entry: { mediaType: MEDIA_TYPES.ociManifest, digest, sizeBytes: manifest.length, annotations },
-  };
-}
-
-/** The members of an OCI archive. */
 export async function* ociArchiveMembers(
   reader: ImageReader,
-  reference: string,
+  { blobs, entries, images }: LayoutPlan,
+  repoTags: readonly string[],
 ): AsyncGenerator<TarOutputMember> {
-  const { blobs, entry } = await planLayout(reader, reference);
   yield file(OCI_LAYOUT_NAME, ociLayoutFileBytes());
   yield { name: 'blobs', sizeBytes: 0, type: 'directory' };
   yield { name: 'blobs/sha256', sizeBytes: 0, type: 'directory' };
   for (const blob of blobs)
     yield { name: blob.name, sizeBytes: blob.sizeBytes, content: layoutFileBytes(reader, blob) };
-  yield file(OCI_INDEX_NAME, buildIndex([entry]));
+  const docker = imageForDocker(images);
+  if (docker) {
+    const configName = blobPath(parseDigest(docker.configDigest));
+    const layerNames = docker.layers.map(({ digest }) => blobPath(parseDigest(digest)));
+    const entry = { configName, layerNames, repoTags: [...repoTags] };
+    yield file(DOCKER_MANIFEST_NAME, buildDockerManifest([entry]));
+  }
+  yield file(OCI_INDEX_NAME, buildIndexOf(entries));
 }
 
 /** The contents of a planned file. */
@@ -108,13 +66,16 @@ export function layoutFileBytes(reader: ImageReader, blob: LayoutFile): AsyncGen
   return 'digest' in blob ? reader.blob(blob.digest) : once(blob.bytes);
 }
 
-function layoutBlob(reader: ImageReader, digest: string): LayoutFile {
-  const parsed = parseDigest(digest);
-  return { name: blobPath(parsed), sizeBytes: reader.blobBytes(digest), digest: parsed };
+/** manifest.json has no platforms: it lists the only image, or the one for this machine. */
+function imageForDocker(images: readonly SnapshotImage[]): SnapshotImage | undefined {
+  const runnable = images.filter(({ platform }) => platform !== NO_PLATFORM);
+  if (runnable.length <= 1) return runnable[0];
+  return runnable.find(({ platform }) => platformMatches(hostPlatform(), platformOf(platform)));
 }
 
-function descriptor(reader: ImageReader, mediaType: string, digest: string): Descriptor {
-  return { mediaType, digest: parseDigest(digest), sizeBytes: reader.blobBytes(digest) };
+/** An image that has no name of its own is loaded without one. */
+export function repoTags(reference: string): string[] {
+  return isUntagged(reference) ? [] : [reference];
 }
 
 function file(name: string, bytes: Uint8Array): TarOutputMember {

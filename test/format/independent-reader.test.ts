@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ODD_TARS } from '../support/odd-tars.js';
+import { entriesIn, signedLayout, writeLayout } from '../support/signed-layout.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
 import { sha256Hex, writePool } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
@@ -155,6 +156,20 @@ describe('the independent reader', () => {
         await saveArchiveBytes(pool, ends[i]!, { as: `end:${i}` });
         await agree(pool, `end:${i}`, ends[i]!);
       }
+    });
+  });
+
+  it('lists what is about an image in the layout it writes', async () => {
+    await withDirectory(async (directory) => {
+      const [pool, out] = [join(directory, 'pool'), join(directory, 'out')];
+      const layers = [randomTar(9, { members: 3, maxFileBytes: 900 })];
+      const { builder } = signedLayout({ 'linux/amd64': { references: [], layers } });
+      const layout = await writeLayout(join(directory, 'layout'), builder.layout());
+      const { images } = await saveSource(pool, { kind: 'oci-directory', path: layout });
+      expect(runExtract(pool, images[0]!.reference, out)).toMatchObject({ exitCode: 0 });
+      expect((await entriesIn(out)).slice(1)).toEqual(builder.entries.slice(1));
+      for (const [name, bytes] of builder.files)
+        expect(sha256Hex(await readFile(join(out, name)))).toBe(sha256Hex(bytes));
     });
   });
 

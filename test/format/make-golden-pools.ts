@@ -8,6 +8,8 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { xxh64 } from '../../src/hash/xxh64.js';
+import { archiveOf } from '../support/archive-layouts.js';
+import { signedLayout } from '../support/signed-layout.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
 import { type Expectation, fails, fromFiles, type Maker, ok } from './golden-expectation.js';
 import { GZIP_POOLS } from './gzip-golden-pools.js';
@@ -132,6 +134,18 @@ const LONG_LAYER = concatBytes([
 ]);
 const LONG = dockerArchive({ reference: 'long:1', layers: [LONG_LAYER] });
 
+/** Two platforms, signed, with what else an OCI layout can list about an image. */
+const SIGNED = archiveOf(
+  signedLayout({
+    'linux/amd64': { references: [], layers: [randomTar(40, { members: 3, maxFileBytes: 900 })] },
+    'linux/arm64': {
+      references: [],
+      layers: [randomTar(41, { members: 3, maxFileBytes: 900 })],
+      config: { architecture: 'arm64' },
+    },
+  }).builder.layout(),
+);
+
 const saved =
   (archives: readonly Uint8Array[], expectation: Expectation): Maker =>
   async (directory) => {
@@ -154,6 +168,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     ok({ 'app:1.0': VERSIONS[2]!, 'app:1.0~1': VERSIONS[1]!, 'app:1.0~2': VERSIONS[0]! }),
   ),
   'sound-oci-archive': saved([OCI], ok({ 'quay.io/team/oci:2': OCI })),
+  'sound-companions': saved([SIGNED], ok({ 'in:1.0': SIGNED })),
   'sound-two-images': saved([TWO_IMAGES], ok({ 'a:1': TWO_IMAGES, 'b:1': TWO_IMAGES })),
   'sound-list-node': saved([LONG], ok({ 'long:1': LONG })),
   'sound-hand-made': fromFiles(tinyPool(), ok({ 'hello:1': ARCHIVE })),

@@ -138,6 +138,14 @@ export class EngineClient implements Disposable {
     return chains;
   }
 
+  /** Whether it is a docker with the containerd image store, which keeps manifests and compressed layers as they are. */
+  async usesContainerdStore(signal: AbortSignal = NEVER): Promise<boolean> {
+    if ((await this.version(signal)).kind !== 'docker') return false;
+    const info = await this.#ask('GET', '/info', signal);
+    this.#mustBe(info, [200], 'asking for its storage');
+    return usesContainerdStore(info.value);
+  }
+
   async #askVersion(signal: AbortSignal): Promise<EngineVersion> {
     const answer = await this.#connection.askJson('GET', '/version', signal);
     this.#mustBe(answer, [200], 'asking for its version');
