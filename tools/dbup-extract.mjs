@@ -837,6 +837,16 @@ function writePlain(chunks, snapshot, directory) {
   }
 }
 
+/** Its checksum is over its own bytes with 64 zeros in place of the digits. Pools made before there was one have none. */
+function checkDescriptor(bytes) {
+  const text = Buffer.from(bytes).toString('latin1');
+  const [digits] = /[0-9a-fA-F]{64}/.exec(text) ?? [];
+  if (digits === undefined) return;
+  const unsigned = Buffer.from(text.replace(digits, '0'.repeat(64)), 'latin1');
+  if (!text.includes(`"checksum": "sha256:${digits}"`) || sha256(unsigned) !== digits)
+    throw damaged('dbup-pool.json: its checksum is wrong');
+}
+
 function main(words) {
   const whole = words.includes('--archive');
   const plain = words.includes('--plain');
@@ -845,6 +855,7 @@ function main(words) {
     throw new Refusal('usage', 'usage: dbup-extract.mjs POOL [REFERENCE [--archive | --plain] OUT]');
   }
   const descriptor = readWhole(join(pool, 'dbup-pool.json'), LIMITS.descriptor);
+  checkDescriptor(descriptor);
   parseDocument(descriptor, 'dbup-pool', 'dbup-pool.json');
   const snapshots = readSnapshots(join(pool, 'snapshots'));
   if (!address) {

@@ -89,6 +89,8 @@ export interface PoolCommand<Flags, Request> extends CommandBase<Flags, Request>
   access: PoolAccess;
   /** True for a request that changes nothing: it is given the access of a reader. */
   changesNothing?(request: Request): boolean;
+  /** Run although the pool's descriptor is damaged. */
+  despiteDescriptor?: boolean;
   /** Make the pool where there is none. */
   createsPool?: boolean;
   run(request: Request, call: PoolCall): Promise<Outcome>;

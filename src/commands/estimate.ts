@@ -74,7 +74,7 @@ async function estimateAll(request: SaveRequest, call: Call): Promise<Outcome> {
 async function withPool<T>(call: Call, work: (pool: Pool, exists: boolean) => Promise<T>): Promise<T> {
   const { poolDirectory } = call.settings;
   try {
-    const pool = await openPoolFor(call, 'read', false);
+    const pool = await openPoolFor(call, 'read');
     return await work(pool, true).finally(() => pool.close());
   } catch (error) {
     if (!(error instanceof DbupError) || error.code !== 'NO_POOL' || !(await isVacant(poolDirectory)))
@@ -85,7 +85,7 @@ async function withPool<T>(call: Call, work: (pool: Pool, exists: boolean) => Pr
   });
   try {
     const settings = { ...call.settings, poolDirectory: join(directory, 'pool'), cacheRoot: directory };
-    const pool = await openPoolFor({ ...call, settings }, 'append', true);
+    const pool = await openPoolFor({ ...call, settings }, 'append', { createsPool: true });
     return await work(pool, false).finally(() => pool.close());
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -8,11 +8,19 @@ import type { Call } from './command.js';
 const LOCK_POLL_MS = 100;
 
 /** Opens the pool of the settings for a command, making it first if the command may. Waits for a pool in use as long as the settings say. */
-export async function openPoolFor(call: Call, access: PoolAccess, createsPool: boolean): Promise<Pool> {
+export async function openPoolFor(
+  call: Call,
+  access: PoolAccess,
+  {
+    createsPool = false,
+    despiteDescriptor = false,
+  }: { createsPool?: boolean; despiteDescriptor?: boolean } = {},
+): Promise<Pool> {
   const { openOrCreatePool, openPool } = await import('../pool/pool.js');
   const { settings } = call;
   const options: OpenPoolOptions = {
     access,
+    despiteDescriptor,
     cacheRoot: usableDirectory(settings.cacheRoot),
     layerCacheBytes: settings.layerCacheBytes,
     ...(settings.threads !== undefined && { threads: settings.threads }),

@@ -37,7 +37,7 @@ export const parityCommand = defineCommand<ParityFlags, ParityRequest>({
     { command: 'dbup parity', does: `protect what is not protected yet, with ${DEFAULT_SHARE_PERCENT} %` },
     { command: 'dbup parity 25%', does: 'heal more, for an archive on one disk' },
     { command: 'dbup save --parity 10% app:1.0', does: 'protect what a save adds, at once' },
-    { command: 'dbup verify --read-data && dbup parity', does: 'for a daily job' },
+    { command: 'dbup parity --remove', does: 'have the space back' },
   ],
   access: 'append',
   parse([share], { remove = false }) {

@@ -29,6 +29,7 @@ export const repairCommand = defineCommand<RepairFlags, { from: string | null }>
     { command: 'dbup repair --from ~/pool-of-host-b --json', does: 'for programs' },
   ],
   access: 'exclusive',
+  despiteDescriptor: true,
   parse(_args, { from }) {
     if (from !== '') return { from: from ?? null };
     throw new DbupError('USAGE', 'no pool to repair from was named', {

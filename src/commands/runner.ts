@@ -66,7 +66,7 @@ async function execute({ definition, args, flags }: Invocation, call: Call): Pro
   const request = definition.parse(args, flags as never, call);
   if (definition.access === 'none') return definition.run(request, call);
   const access = definition.changesNothing?.(request) ? 'read' : definition.access;
-  const open = (): Promise<Pool> => openPoolFor(call, access, definition.createsPool ?? false);
+  const open = (): Promise<Pool> => openPoolFor(call, access, definition);
   let pool = await open();
   const reopenPool = async (): Promise<Pool> => {
     await pool.close();

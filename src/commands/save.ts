@@ -32,9 +32,11 @@ export const saveCommand = defineCommand<SaveFlags, SaveRequest>({
   options: [...SAVE_OPTIONS, { flags: PARITY_SETTING.flags, does: PARITY_SETTING.does }, SHARE_OPTION],
   examples: [
     { command: 'dbup save app:1.0 db:16', does: 'two images of the engine' },
-    { command: 'dbup save -i app.tar', does: 'what `docker save -o app.tar app:1.0` wrote' },
+    {
+      command: 'dbup save -i app.tar --parity 10%',
+      does: 'a tar of `docker save`, protected against damage of the disk',
+    },
     { command: 'docker save app:1.0 | dbup save -i -', does: 'the same without the file' },
-    { command: 'dbup save --parity 10% app:1.0', does: 'and protect it against damage of the disk' },
     { command: 'dbup save oci:build/layout:1.0 --as app:1.0', does: 'an OCI layout, under another name' },
   ],
   access: 'append',

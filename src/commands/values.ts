@@ -39,6 +39,19 @@ export const byteSize: ParseValue<number> = (text, what) => {
   return Number(parts[1]) * BYTE_UNITS[parts[2]!.toUpperCase() as keyof typeof BYTE_UNITS];
 };
 
+const UNIT_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 };
+
+/** A length of time as `10m`, `1h30m` or `90` (seconds), as milliseconds. */
+export const durationMs: ParseValue<number> = (text, what) => {
+  const match = /^(?=.)(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,9})s?)?$/.exec(text);
+  const value = ['d', 'h', 'm', 's'].reduce(
+    (sum, unit, i) => sum + UNIT_MS[unit]! * Number(match?.[i + 1] ?? 0),
+    0,
+  );
+  if (match && value > 0) return value;
+  throw invalidValue(what, text, 'a length of time such as 10m, 1h30m or 90s');
+};
+
 /** A number of seconds, decimals allowed, as milliseconds. */
 export function secondsToMs(maximumSeconds: number): ParseValue<number> {
   return (text, what) => {

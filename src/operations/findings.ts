@@ -11,6 +11,7 @@ export type FindingKind =
   | 'snapshots-missing'
   | 'parity-damaged'
   | 'parity-incomplete'
+  | 'descriptor-damaged'
   | 'foreign-file';
 
 export interface Finding {
@@ -31,8 +32,23 @@ export interface VerifyOptions {
   readData: boolean | number;
   /** Only what this version needs. */
   address?: string;
+  /**
+   * With `readData: true`: end the reading of files about this long after it began, those checked least recently first. One
+   * file is read in any case, and what was checked is remembered for the next time.
+   */
+  maxDurationMs?: number;
   /** For the choice of packs; made from the clock by default and given in the result. */
   seed?: number;
+}
+
+/** How far the checking of a pool's packs and parity files has come, over all runs on this machine. */
+export interface CheckProgress {
+  files: number;
+  /** In this run. */
+  filesRead: number;
+  neverChecked: number;
+  /** When the least recently checked one was; null when none ever was. */
+  oldestCheckedAt: string | null;
 }
 
 /** What parity a pool has. */
@@ -58,6 +74,8 @@ export interface VerifyResult {
   parity?: ParitySummary;
   /** Bytes of blocks read and checked. */
   bytesRead: number;
+  /** Set when the data of the whole pool was read, or part of it. */
+  checked?: CheckProgress;
   /** Set when a part of the packs was chosen by it. */
   seed?: number;
 }

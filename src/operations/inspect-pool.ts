@@ -1,25 +1,28 @@
 import type { SnapshotRecord } from '../catalog/catalog.js';
 import type { OperationContext } from '../core/context.js';
 import type { DbupError } from '../core/errors.js';
-import { isSha256Hex, sha256Hex } from '../hash/sha256.js';
+import { isSha256Hex } from '../hash/sha256.js';
 import { BlockCache } from '../pool/block-cache.js';
 import type { BlockWorkers } from '../pool/block-workers.js';
 import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { Pool } from '../pool/pool.js';
 import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from '../pool/snapshots-directory.js';
-import { checkParity } from './check-parity.js';
+import { checkDescriptor } from './check-descriptor.js';
+import { checkProgress } from './check-order.js';
+import { checkParity, type ParityCheck } from './check-parity.js';
 import { type Fault, FaultTrace, MISSING } from './fault-trace.js';
-import type { Finding, ParitySummary, VerifyOptions } from './findings.js';
-import { type PackReading, readPackFooters, readPacksThrough } from './read-packs.js';
+import type { CheckProgress, Finding, ParitySummary, VerifyOptions } from './findings.js';
+import { readData } from './read-data.js';
+import { type PackReading, readPackFooters } from './read-packs.js';
 import { readSnapshotFiles } from './read-snapshot-files.js';
 import { rebuildBlobs } from './rebuild-blobs.js';
+import { snapshotCopies } from './snapshot-copies.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { addressesOf } from './version-summary.js';
 import { newestFirst, resolveVersion } from './versions.js';
 
 const FINDING_CHUNKS = 1000;
 const TOP_NAMES = new Set(['dbup-pool.json', 'dbup.lock', 'packs', 'parity', 'snapshots', 'tmp']);
-const NO_READING: PackReading = { faults: [], derived: [], misnamed: [], packsRead: 0, bytesRead: 0 };
 
 /** Everything a look at a pool found out: what `verify` tells, and what `repair` works from. */
 export interface PoolInspection {
@@ -37,6 +40,8 @@ export interface PoolInspection {
   needsKnown: boolean;
   /** null when only one version was looked at. */
   parity: ParitySummary | null;
+  /** null when no data was read, or that of one version. */
+  checked: CheckProgress | null;
 }
 
 /**
@@ -50,9 +55,10 @@ export async function inspectPool(
   context: OperationContext,
 ): Promise<PoolInspection> {
   const snapshots = await readSnapshotFiles(pool, context);
-  // The catalog may remember what a snapshot file that is damaged now was.
+  // The catalog may remember what a snapshot file that is damaged now was, and parity files hold copies.
   const known = await pool.catalog.snapshots();
-  const addresses = addressesOf(mergeRecords(snapshots.records, known.records));
+  const copies = await snapshotCopies(pool, snapshots.unusable);
+  const addresses = addressesOf(mergeRecords(snapshots.records, [...known.records, ...copies]));
   if (options.address !== undefined)
     await refuseDoubtfulVersion(pool, snapshots.records, snapshots.unusable, options.address);
   const chosen = options.address === undefined ? null : resolveVersion(snapshots.records, options.address);
@@ -60,7 +66,15 @@ export async function inspectPool(
   const chunks = await readPackFooters(pool, context);
   const cache = new BlockCache(pool.layout, chunks, workers);
   const newTrace = (): FaultTrace => new FaultTrace(cache, chunks, context.signal);
-  const reading = await readData({ pool, workers, chunks, context }, options, chosen, newTrace);
+  const { maxDurationMs } = options;
+  const untilMs = context.now() + (maxDurationMs ?? 0);
+  const isTimeUp = maxDurationMs === undefined ? null : (): boolean => context.now() >= untilMs;
+  const isWhole = !isTimeUp && (options.readData === true || options.readData === 100);
+  const parts = { pool, workers, chunks, context };
+  const parity = chosen
+    ? null
+    : await checkParity(parts, { readData: isWhole || isTimeUp !== null, isTimeUp });
+  const reading = await readData(parts, options, chosen, newTrace, isTimeUp);
   const trace = newTrace();
   for (const { fault, address } of reading.faults) {
     for (const id of fault.chunks) {
@@ -71,10 +85,10 @@ export async function inspectPool(
     }
   }
   const hits = await traceAll(trace, records, addresses, context);
-  const isWhole = options.readData === true || options.readData === 100;
   const blobs = isWhole ? await rebuildBlobs({ cache, trace, context }, records, addresses) : [];
-  const parity = chosen ? null : await checkParity({ pool, workers, chunks, context }, { readData: isWhole });
+  rememberDamage(pool, chunks, trace.found);
   const findings = [
+    ...(await checkDescriptor(pool, chosen ? [addresses.get(chosen.id)!] : [...addresses.values()])),
     ...(chosen ? [] : snapshotFindings(snapshots.unusable, addresses)),
     ...packFindings(chunks, reading, hits, chosen !== null),
     ...faultFindings([...reading.faults.map(({ fault }) => fault), ...trace.found], hits),
@@ -98,7 +112,30 @@ export async function inspectPool(
     damagedSnapshots: snapshots.unusable.map(({ name }) => name),
     needsKnown: snapshots.unusable.length === 0 && trace.complete,
     parity: parity?.summary ?? null,
+    checked: parity && options.readData !== false ? checkedSoFar(pool, chunks, parity, reading) : null,
   };
+}
+
+/** For the next save, which must not rely on blocks that cannot be read. */
+function rememberDamage(pool: Pool, { packs, table }: ChunkCatalog, faults: readonly Fault[]): void {
+  for (const { pack, chunks } of faults) {
+    const entry = table.find(Buffer.from(chunks[0]!, 'hex'));
+    if (entry < 0) continue;
+    const { packIndex, blockIndex } = table.location(entry);
+    const { name, footer } = packs[packIndex]!;
+    if (name === pack) pool.checks.addDamage(`packs/${pack}`, footer.blocks[blockIndex]!.offsetBytes);
+  }
+}
+
+function checkedSoFar(
+  pool: Pool,
+  { packs, unusablePacks }: ChunkCatalog,
+  parity: ParityCheck,
+  { packsRead }: PackReading,
+): CheckProgress {
+  const files = [...packs.map(({ name }) => `packs/${name}`), ...parity.files];
+  pool.checks.keepOnly(new Set([...files, ...unusablePacks.map(({ name }) => `packs/${name}`)]));
+  return checkProgress(files, pool.checks, packsRead + parity.filesRead);
 }
 
 function mergeRecords(
@@ -106,47 +143,6 @@ function mergeRecords(
   remembered: readonly SnapshotRecord[],
 ): SnapshotRecord[] {
   return [...new Map([...remembered, ...read].map((record) => [record.id, record])).values()];
-}
-
-async function readData(
-  parts: { pool: Pool; workers: BlockWorkers; chunks: ChunkCatalog; context: OperationContext },
-  { readData: wanted, seed }: VerifyOptions & { seed: number },
-  chosen: SnapshotRecord | null,
-  newTrace: () => FaultTrace,
-): Promise<PackReading> {
-  if (wanted === false) return NO_READING;
-  const { chunks } = parts;
-  const all = chunks.packs.map((_, packIndex) => packIndex);
-  if (!chosen) return readPacksThrough(parts, choosePart(chunks, all, wanted, seed));
-  const trace = newTrace();
-  await trace.faultsOf(chosen.snapshot);
-  const blocks = new Map<number, Set<number>>();
-  for (let entry = 0; entry < chunks.table.count; entry++) {
-    if (!trace.needs(entry)) continue;
-    const { packIndex, blockIndex } = chunks.table.location(entry);
-    const inPack = blocks.get(packIndex) ?? new Set();
-    blocks.set(packIndex, inPack.add(blockIndex));
-  }
-  const needed = choosePart(chunks, [...blocks.keys()], wanted, seed);
-  return readPacksThrough(parts, needed, ({ packIndex, blockIndex }) =>
-    blocks.get(packIndex)!.has(blockIndex),
-  );
-}
-
-/** A part of the packs in percent, at least one: those whose name and the seed hash to the least. */
-function choosePart(
-  { packs }: ChunkCatalog,
-  packIndexes: number[],
-  part: true | number,
-  seed: number,
-): number[] {
-  if (part === true || part >= 100) return packIndexes;
-  const count = Math.max(1, Math.round((packIndexes.length * part) / 100));
-  return packIndexes
-    .map((packIndex) => ({ packIndex, rank: sha256Hex(Buffer.from(`${seed}:${packs[packIndex]!.name}`)) }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-    .slice(0, count)
-    .map(({ packIndex }) => packIndex);
 }
 
 type Hits = Map<Fault | typeof MISSING, string[]>;

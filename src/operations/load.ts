@@ -19,6 +19,7 @@ import { loadIntoEngine } from './load-into-engine.js';
 import { planLayout } from './plan-layout.js';
 import { refuseOutputInPool } from './refuse-output-in-pool.js';
 import { counting, reporting } from './report-bytes.js';
+import { readableSnapshots } from './snapshot-copies.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { resolveVersion } from './versions.js';
 import { dockerArchiveMembers, layoutFileBytes, ociArchiveMembers, repoTags } from './write-image.js';
@@ -92,7 +93,7 @@ async function loadVersion(
   options: LoadOptions,
   context: OperationContext,
 ): Promise<LoadResult> {
-  const { records, unusable } = await pool.catalog.snapshots();
+  const { records, unusable } = await readableSnapshots(pool);
   await refuseDoubtfulVersion(pool, records, unusable, address);
   const record = resolveVersion(records, address);
   const damagedPacks = new Set<string>();

@@ -44,6 +44,16 @@ export interface PackReading {
   bytesRead: number;
 }
 
+/** What to read, and how it is told. */
+export interface PackReadingOptions {
+  /** Only these blocks; no file is hashed then. */
+  wantsBlock?: (address: BlockAddress) => boolean;
+  /** Asked before each pack but the first. */
+  isTimeUp?: () => boolean;
+  /** Told of each pack that was read, with the places of its damaged blocks. */
+  onPackRead?: (packIndex: number, damagedOffsetsBytes: number[]) => void;
+}
+
 export interface PackReadingParts {
   pool: Pool;
   workers: BlockWorkers;
@@ -52,13 +62,12 @@ export interface PackReadingParts {
 }
 
 /**
- * Reads packs whole: the file's SHA-256 against its name, every block, every chunk. With `wantsBlock` only
- * those blocks are read and no file is hashed.
+ * Reads packs whole: the file's SHA-256 against its name, every block, every chunk.
  */
 export async function readPacksThrough(
   parts: PackReadingParts,
   packIndexes: readonly number[],
-  wantsBlock?: (address: BlockAddress) => boolean,
+  { wantsBlock, isTimeUp, onPackRead }: PackReadingOptions = {},
 ): Promise<PackReading> {
   const { pool, workers, chunks, context } = parts;
   const reading: PackReading = { faults: [], derived: [], misnamed: [], packsRead: 0, bytesRead: 0 };
@@ -70,6 +79,7 @@ export async function readPacksThrough(
   let doneBytes = 0;
   context.report({ type: 'start', task, subject: `${packIndexes.length} packs`, totalBytes });
   for (const packIndex of packIndexes) {
+    if (reading.packsRead > 0 && isTimeUp?.()) break;
     const { name, sizeBytes, footer } = chunks.packs[packIndex]!;
     const addresses = footer.blocks
       .map((_, blockIndex) => ({ packIndex, blockIndex }))
@@ -93,6 +103,7 @@ export async function readPacksThrough(
     const misnamed = await hashing;
     if (misnamed !== null) reading.misnamed.push({ name, message: misnamed });
     reading.packsRead++;
+    onPackRead?.(packIndex, found.offsetsIn(packIndex));
     doneBytes += sizeBytes;
     context.report({ type: 'bytes', task, doneBytes, totalBytes });
   }
@@ -129,6 +140,13 @@ class FoundFaults {
     }
     const chunks = damage ? null : badChunks.map((number) => ids[number]!);
     this.#add(address, chunks, damage?.message ?? '');
+  }
+
+  /** Where the damaged blocks of a pack begin. */
+  offsetsIn(packIndex: number): number[] {
+    const { blocks } = this.#chunks.packs[packIndex]!.footer;
+    const own = this.#reading.faults.filter(({ address }) => address.packIndex === packIndex);
+    return [...new Set(own.map(({ address }) => blocks[address.blockIndex]!.offsetBytes))];
   }
 
   /** Bases that were not read themselves, as only a part of the packs was, are at fault all the same. */

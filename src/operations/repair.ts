@@ -8,6 +8,7 @@ import { makeNamesDurable } from '../pool/make-names-durable.js';
 import { type DamagedBlock, PackRewriter } from '../pool/pack-rewriter.js';
 import { openPool, type Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
+import { healDescriptor } from './check-descriptor.js';
 import type { Finding } from './findings.js';
 import { inspectPool, type PoolInspection } from './inspect-pool.js';
 import { removePacks, restoreSetAside } from './remove-packs.js';
@@ -94,9 +95,11 @@ async function repairFrom(pool: Pool, other: Pool | null, context: OperationCont
       const { findings, trace } = inspection;
       findingsBefore ??= findings;
       const round = new RepairRound(pool, source, inspection, workers, tried, context);
+      const descriptor = await healDescriptor(pool, other);
+      if (descriptor) repaired.push(descriptor);
       const files = findings.some(({ severity }) => severity !== 'note') ? await round.run() : [];
       repaired.push(...files);
-      if (files.length > 0) continue;
+      if (files.length > 0 || descriptor) continue;
       // A row of the catalog may describe a file that has been replaced since.
       pool.catalog.reset();
       return {

@@ -8,11 +8,11 @@ import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { BlockCoder, baseWindowBytes } from '../pool/block-coder.js';
 import { blockTargetBytes } from '../pool/block-target.js';
-import { type ChunkCatalog, openChunkCatalog } from '../pool/chunk-catalog.js';
+import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import { makeNamesDurable } from '../pool/make-names-durable.js';
-import type { Pool } from '../pool/pool.js';
+import { chunkerOf, type Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
@@ -20,6 +20,7 @@ import { baseBlobs } from './base-blobs.js';
 import { type AppendedSnapshot, confirmAppended } from './confirm-appended.js';
 import type { FoundImage } from './found-image.js';
 import { GzipQueue } from './gzip-queue.js';
+import { openWhatIsWhole } from './known-damage.js';
 import { removePacks } from './remove-packs.js';
 import type { SavedImage, StoredParts } from './saved-image.js';
 import { versionsByReference } from './versions.js';
@@ -76,7 +77,7 @@ export class SaveSession {
     const bases = chunks.packs.length > 0 ? { finder, cache, chunks } : null;
     this.#packs = new PackWriter(pool.fs, pool.layout, pool.packTargetBytes);
     this.ingest = new ChunkIngest({
-      chunker: pool.descriptor.chunker,
+      chunker: chunkerOf(pool),
       table: chunks.table,
       workers: pool.workers,
       packs: this.#packs,
@@ -90,14 +91,7 @@ export class SaveSession {
   static async open(pool: Pool, context: OperationContext, level: number): Promise<SaveSession> {
     const { records, unusable } = await pool.catalog.snapshots();
     for (const { error } of unusable) context.report({ type: 'warning', message: error.message });
-    const chunks = await openChunkCatalog(pool.catalog, new Set(), { onlyWhole: true });
-    for (const { error } of chunks.unusablePacks) {
-      context.report({
-        type: 'warning',
-        message: error.message,
-        hint: 'What it held counts as absent and is stored again.',
-      });
-    }
+    const chunks = await openWhatIsWhole(pool, context);
     return new SaveSession(pool, context, records, chunks, level);
   }
 

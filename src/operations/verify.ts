@@ -25,10 +25,16 @@ export async function verify(
       hint: 'Give more than 0 and at most 100 percent.',
     });
   }
+  const { maxDurationMs, address } = options;
+  if (maxDurationMs !== undefined && (readData !== true || address !== undefined)) {
+    throw new DbupError('USAGE', 'a bound on time is for reading all data of the whole pool', {
+      hint: 'Leave the version and the percentage out.',
+    });
+  }
   const seed = options.seed ?? context.now() % 2 ** 32;
   try {
     const inspection = await inspectPool(pool, pool.workers, { ...options, seed }, context);
-    const { findings, imagesHit, snapshotsChecked, chunks, reading, parity } = inspection;
+    const { findings, imagesHit, snapshotsChecked, chunks, reading, parity, checked } = inspection;
     return {
       findings,
       damaged: findings.some(({ severity }) => severity === 'damage'),
@@ -39,6 +45,7 @@ export async function verify(
       packsRead: reading.packsRead,
       bytesRead: reading.bytesRead,
       ...(parity && { parity }),
+      ...(checked && { checked }),
       ...(typeof readData === 'number' && { seed }),
     };
   } catch (error) {

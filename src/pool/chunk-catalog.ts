@@ -18,19 +18,24 @@ export interface BlockAddress {
   blockIndex: number;
 }
 
+export interface ChunkCatalogOptions {
+  /** For writers: leave out what lacks something it leans on, so that it is stored again; readers want it listed, to name what is missing. */
+  onlyWhole?: boolean;
+  /** With `onlyWhole`: blocks to leave out as well. */
+  avoid?: (pack: string, blockOffsetBytes: number) => boolean;
+}
+
 /**
  * Reads the footers of all packs into one table.
  * @param lastResort names of packs of which a chunk is used only when no other pack holds it
- * @param onlyWhole for writers: leave out what lacks something it leans on, so that it is stored again; readers want it
- * listed, to name what is missing
  */
 export async function openChunkCatalog(
   catalog: Catalog,
   lastResort: ReadonlySet<string> = new Set(),
-  { onlyWhole = false } = {},
+  options: ChunkCatalogOptions = {},
 ): Promise<ChunkCatalog> {
   const { records, unusable } = await catalog.packs();
-  return buildChunkCatalog(records, unusable, lastResort, { onlyWhole });
+  return buildChunkCatalog(records, unusable, lastResort, options);
 }
 
 /**
@@ -43,14 +48,14 @@ export function buildChunkCatalog(
   records: PackRecord[],
   unusable: UnusableFile[],
   lastResort: ReadonlySet<string> = new Set(),
-  { onlyWhole = false } = {},
+  { onlyWhole = false, avoid }: ChunkCatalogOptions = {},
 ): ChunkCatalog {
   // The same order everywhere: which copy of a twice-stored chunk is used must not depend on the file system.
   const byName = records.sort((a, b) => (a.name < b.name ? -1 : 1));
   const preferred = byName.filter(({ name }) => !lastResort.has(name));
   const packs = [...preferred, ...byName.filter(({ name }) => lastResort.has(name))];
   const table = new ChunkTable(packs.reduce((sum, { footer }) => sum + footer.chunkCount, 0));
-  const filling = new TableFilling(table, packs);
+  const filling = new TableFilling(table, packs, avoid ?? (() => false));
   filling.addWhole(0, preferred.length);
   // What leans on a pack of the last resort is as good as that; from the start, to find it now.
   if (preferred.length < packs.length) filling.addWhole(0, packs.length);
@@ -63,8 +68,14 @@ class TableFilling {
   readonly #table: ChunkTable;
   readonly #packs: readonly PackRecord[];
   readonly #depths: ReadonlySet<number>[];
+  readonly #avoid: (pack: string, blockOffsetBytes: number) => boolean;
 
-  constructor(table: ChunkTable, packs: readonly PackRecord[]) {
+  constructor(
+    table: ChunkTable,
+    packs: readonly PackRecord[],
+    avoid: (pack: string, blockOffsetBytes: number) => boolean,
+  ) {
+    this.#avoid = avoid;
     this.#table = table;
     this.#packs = packs;
     this.#depths = packs.map(({ footer }) => new Set(footer.blocks.map(({ depth }) => depth)));
@@ -72,23 +83,27 @@ class TableFilling {
 
   /** Adds the packs from `start` to `end` depth by depth, but for blocks that lack a base. */
   addWhole(start: number, end: number): void {
-    this.#add(start, end, (footer, blockIndex) => this.#isWhole(footer, footer.blocks[blockIndex]!));
+    this.#add(start, end, ({ name, footer }, blockIndex) => {
+      const block = footer.blocks[blockIndex]!;
+      return this.#isWhole(footer, block) && !this.#avoid(name, block.offsetBytes);
+    });
   }
 
   /** Adds what was left out: a chunk that no other block holds is found there, and what it lacks can be named. */
   addRest(): void {
-    this.#add(0, this.#packs.length, (footer) => footer.baseIds.length > 0);
+    this.#add(0, this.#packs.length, ({ footer }) => footer.baseIds.length > 0);
   }
 
-  #add(start: number, end: number, isWanted: (footer: PackFooter, blockIndex: number) => boolean): void {
+  #add(start: number, end: number, isWanted: (pack: PackRecord, blockIndex: number) => boolean): void {
     for (let depth = 0; depth <= LIMITS.deltaDepth; depth++) {
       for (let packIndex = start; packIndex < end; packIndex++) {
         if (!this.#depths[packIndex]!.has(depth)) continue;
-        const { footer } = this.#packs[packIndex]!;
+        const pack = this.#packs[packIndex]!;
+        const { footer } = pack;
         const { chunkIds, chunkBytes, blocks } = footer;
         const words = new Uint32Array(chunkIds.buffer, chunkIds.byteOffset, chunkIds.byteLength / 4);
         this.#table.addPack(packIndex, words, chunkBytes, blocks, depth, (blockIndex) =>
-          isWanted(footer, blockIndex),
+          isWanted(pack, blockIndex),
         );
       }
     }

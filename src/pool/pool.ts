@@ -1,19 +1,22 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Catalog } from '../catalog/catalog.js';
+import { CheckLog } from '../catalog/check-log.js';
 import { PoolLock } from '../catalog/pool-lock.js';
+import type { ChunkerParameters } from '../chunk/chunker-parameters.js';
 import { DbupError, isSystemError, toDbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { decodeDescriptor, type PoolDescriptor } from '../format/descriptor.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { makeDirectoryDurably } from '../store/durable-file.js';
-import { type FileSystem, nodeFileSystem, readFully } from '../store/file-system.js';
+import { type FileSystem, nodeFileSystem } from '../store/file-system.js';
 import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { RebuiltBlobs } from '../store/rebuilt-blobs.js';
 import { diskOf, isSharedAs, openToOthers, type Share } from '../store/sharing.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
+import { readPoolFile } from './read-pool-file.js';
 import { refuseOddKinds, refuseOddLock } from './refuse-odd-kinds.js';
 import { lacksSnapshotsDirectory, NO_SNAPSHOTS_DIRECTORY } from './snapshots-directory.js';
 
@@ -34,6 +37,8 @@ export interface OpenPoolOptions {
   threads?: number;
   /** The size at which packs are closed; `PACK_TARGET_BYTES` by default. */
   packTargetBytes?: number;
+  /** Open it although its descriptor is damaged, to look at it or to repair it. */
+  despiteDescriptor?: boolean;
 }
 
 /** The opened parts of a pool. It has no verbs: operations do the work. */
@@ -42,8 +47,13 @@ export interface Pool {
   readonly fs: FileSystem;
   /** What images are written through: how open the pool's own files are is nothing to them. */
   readonly outputs: FileSystem;
-  readonly descriptor: PoolDescriptor;
+  /** null when it is damaged and the pool was opened despite that. */
+  readonly descriptor: PoolDescriptor | null;
+  /** Why it is damaged. */
+  readonly descriptorDamage: DbupError | null;
   readonly catalog: Catalog;
+  /** When files were last checked, and what was damaged. */
+  readonly checks: CheckLog;
   readonly workers: BlockWorkers;
   readonly access: PoolAccess;
   /** Gzip layers that were made again, if any are kept. */
@@ -63,7 +73,8 @@ export interface Pool {
 export async function openPool(directory: string, options: OpenPoolOptions): Promise<Pool> {
   const layout = new PoolLayout(await realDirectory(directory));
   const fs = options.fs ?? (await diskOf(layout));
-  const descriptor = await readDescriptor(fs, layout, directory);
+  const told = await readDescriptor(fs, layout, directory);
+  if (told.descriptorDamage !== null && !options.despiteDescriptor) throw told.descriptorDamage;
   await checkKinds(fs, layout, directory);
   const lock = await takeLock(fs, layout, options.access, options.lockWaitMs ?? 0);
   if (options.access === 'append') {
@@ -80,7 +91,7 @@ export async function openPool(directory: string, options: OpenPoolOptions): Pro
       throw toDbupError(error, `opening the pool ${directory}`);
     }
   }
-  return assemblePool(fs, layout, descriptor, lock, options);
+  return assemblePool(fs, layout, told, lock, options);
 }
 
 /** Opens a pool, making one first where there is nothing, an empty directory, or one whose making was cut short. */
@@ -138,20 +149,22 @@ function openLayerCache({ cacheRoot, layerCacheBytes = 0 }: OpenPoolOptions): Re
 function assemblePool(
   fs: FileSystem,
   layout: PoolLayout,
-  descriptor: PoolDescriptor,
+  told: Pick<Pool, 'descriptor' | 'descriptorDamage'>,
   firstLock: PoolLock,
   options: OpenPoolOptions,
 ): Pool {
   let lock = firstLock;
   const cache = options.cacheRoot === null ? null : catalogDirectory(options.cacheRoot, layout.directory);
   const catalog = Catalog.open(fs, layout, cache);
+  const checks = new CheckLog(cache);
   const workers = new BlockWorkers(options.threads, fs.blocking);
   return {
     layout,
     fs,
     outputs: options.fs ?? nodeFileSystem,
-    descriptor,
+    ...told,
     catalog,
+    checks,
     workers,
     access: options.access,
     rebuilt: openLayerCache(options),
@@ -170,6 +183,7 @@ function assemblePool(
     async close(): Promise<void> {
       await workers.close();
       catalog.close();
+      checks.close();
       lock.release();
     },
   };
@@ -197,7 +211,7 @@ async function readDescriptor(
   fs: FileSystem,
   layout: PoolLayout,
   directory: string,
-): Promise<PoolDescriptor> {
+): Promise<Pick<Pool, 'descriptor' | 'descriptorDamage'>> {
   try {
     const own = await fs.info(layout.directory);
     if (!own?.isDirectory) throw notADirectory(directory);
@@ -208,20 +222,16 @@ async function readDescriptor(
       if ((await fs.info(layout.descriptorPath)) === null) throw error;
       return await readDescriptor(fs, layout, directory);
     }
-    if (!info.isFile || info.sizeBytes > LIMITS.descriptorBytes) {
+    const bytes = await readPoolFile(fs, layout.descriptorPath, LIMITS.descriptorBytes);
+    if (bytes === null) {
       throw new DbupError('POOL_DAMAGED', `${layout.descriptorPath} is not a pool descriptor`, {
         hint: 'Copy dbup-pool.json from another copy of this pool.',
       });
     }
-    const bytes = new Uint8Array(info.sizeBytes);
-    const file = await fs.openRead(layout.descriptorPath);
-    try {
-      await readFully(file, bytes, 0);
-    } finally {
-      await file.close();
-    }
-    return decodeDescriptor(bytes, layout.descriptorPath);
+    return { descriptor: decodeDescriptor(bytes, layout.descriptorPath), descriptorDamage: null };
   } catch (error) {
+    if (error instanceof DbupError && error.code === 'POOL_DAMAGED')
+      return { descriptor: null, descriptorDamage: error };
     throw toDbupError(error, `opening the pool ${directory}`);
   }
 }
@@ -266,4 +276,10 @@ function noPool(directory: string, what: string): DbupError {
     hint: '`dbup save` makes one there; or name another with --pool DIR or DBUP_POOL.',
     details: { pool: directory },
   });
+}
+
+/** How a pool's streams are cut. @throws DbupError POOL_DAMAGED when it was opened despite its descriptor */
+export function chunkerOf({ descriptor, descriptorDamage }: Pool): ChunkerParameters {
+  if (descriptor === null) throw descriptorDamage;
+  return descriptor.chunker;
 }

@@ -69,7 +69,7 @@ describe('gc', () => {
     await writeFile(join(elsewhere, 'precious'), 'x');
     await rm(join(pool.directory, 'tmp'), { recursive: true });
     await symlink(elsewhere, join(pool.directory, 'tmp'));
-    await pool.with('exclusive', runGc);
+    await expect(pool.with('exclusive', runGc)).rejects.toMatchObject({ code: 'POOL_DAMAGED' });
     expect(await readdir(elsewhere)).toEqual(['precious']);
   });
 

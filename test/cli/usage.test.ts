@@ -32,7 +32,7 @@ describe('a command line that is not understood ends in 2, with a way out', () =
     [['load', 'a', '-o', '-', '--json'], /both want standard output/],
     [['rm'], /nothing was named and no rule was given/],
     [['rm', '--keep-last', 'x'], /--keep-last is "x"/],
-    [['repair'], /no pool to repair from was named/],
+    [['repair', '--from', ''], /no pool to repair from was named/],
     [['verify', '--read-data=0%'], /not a part of the packs/],
     [['verify', '--read-data=abc%'], /--read-data is "abc%"/],
     [['tag', 'a', 'B'], /a repository is lower-case/],

@@ -28,6 +28,7 @@ import {
 } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
 import { LEANING_POOLS } from './leaning-golden-pools.js';
+import { PARITY_POOLS } from './parity-golden-pools.js';
 import { saveArchiveBytes, withDirectory } from './pool-run.js';
 import { ARCHIVE, poolOf, TINY_BLOCKS, tinyPool, tinySnapshot } from './tiny-image.js';
 
@@ -236,6 +237,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
     repacked(packFile(TINY_BLOCKS, 1, 0x80000000)),
     fails('POOL_FORMAT_UNSUPPORTED'),
   ),
+  ...PARITY_POOLS,
   ...LEANING_POOLS,
   ...GZIP_POOLS,
   'newer-format': injured(

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { DbupError } from '../../src/core/errors.js';
 import { ReedSolomon } from '../../src/erasure/reed-solomon.js';
@@ -129,6 +131,34 @@ describe('the code', () => {
       code.reconstruct(shards, k, m, present);
       const same = Buffer.compare(shards.subarray(0, k * bytes), whole.subarray(0, k * bytes));
       expect(same, `seed ${SEED + 3}, round ${round}`).toBe(0);
+    }
+  });
+});
+
+describe('the golden pool', () => {
+  it('has the parity that the document says of the packs that are there', async () => {
+    const pool = fileURLToPath(new URL('../../fixtures/pools/sound-parity/', import.meta.url));
+    const [name] = await readdir(`${pool}parity`);
+    const file = await readFile(`${pool}parity/${name}`);
+    const u32 = (at: number): number => file.readUInt32LE(at);
+    const [k, m, c, s, packCount] = [u32(64), u32(68), u32(72), u32(76), u32(84)] as const;
+    const packs = await Promise.all(
+      Array.from({ length: packCount }, (_, i) =>
+        readFile(`${pool}packs/${file.toString('hex', 96 + i * 40, 128 + i * 40)}`),
+      ),
+    );
+    expect(packCount).toBe(2);
+    const data = Buffer.alloc(k * s * c);
+    Buffer.concat(packs).copy(data);
+    const parityAt = 64 + u32(16);
+    expect(file.length).toBe(2 * parityAt + m * s * c);
+    const rows = parityRows(k, m);
+    const random = seededRandom(SEED + 4);
+    for (let check = 0; check < 200; check++) {
+      const [p, at] = [Math.floor(random() * m), Math.floor(random() * s * c)];
+      let expected = 0;
+      for (let j = 0; j < k; j++) expected ^= multiply(rows[p]![j]!, data[j * s * c + at]!);
+      expect(file[parityAt + p * s * c + at], `shard ${p}, byte ${at}`).toBe(expected);
     }
   });
 });

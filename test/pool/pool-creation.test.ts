@@ -27,7 +27,7 @@ describe('the making of a pool', () => {
       if (round % 2 === 0) await mkdir(room.pool);
       const options = { access: 'append' as const, cacheRoot: null, threads: 1 };
       const pools = await Promise.all(Array.from({ length: 4 }, () => openOrCreatePool(room.pool, options)));
-      expect(new Set(pools.map(({ descriptor }) => descriptor.poolId)).size).toBe(1);
+      expect(new Set(pools.map(({ descriptor }) => descriptor?.poolId)).size).toBe(1);
       await Promise.all(pools.map((pool) => pool.close()));
       const lock = await stat(`${room.pool}/dbup.lock`);
       expect([lock.size, lock.mtimeMs]).toEqual([0, 0]);
