@@ -4,6 +4,7 @@ import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import { DbupError, isSystemError } from '../core/errors.js';
 import { isSha256Hex } from '../hash/sha256.js';
 import type { Pool } from '../pool/pool.js';
+import { makeDirectoryDurably } from '../store/durable-file.js';
 
 /** What it rests on that packs are not needed. */
 export interface RemovalGrounds {
@@ -43,6 +44,9 @@ export async function removePacks(
   if (names.length === 0) return;
   const { pool } = grounds;
   const { fs, layout } = pool;
+  // A copy by rsync has none as a rule.
+  if ((await fs.info(layout.temporaryDirectory)) === null)
+    await makeDirectoryDurably(fs, layout.temporaryDirectory);
   const aside: string[] = [];
   try {
     for (const name of names) {
@@ -71,8 +75,7 @@ async function setAside(pool: Pool, name: string): Promise<boolean> {
   } catch (error) {
     if (isSystemError(error, 'ENOSPC') || isSystemError(error, 'EDQUOT'))
       await unlinkIfThere(pool, layout.packPath(name));
-    else if (!isSystemError(error, 'ENOENT') || (await fs.info(layout.temporaryDirectory)) === null)
-      throw error;
+    else if (!isSystemError(error, 'ENOENT')) throw error;
     return false;
   }
 }
