@@ -1,11 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { EncoderStock } from '../compress/exact/encoder-stock.js';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
 import type { EncodeAnswer, EncodeJob, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
 
 const streams = new Map<number, GzipRebuilder>();
+const encoders = new EncoderStock();
 /** Proofs wait for their file's bytes to be inflated; a second one must not take the thread's time meanwhile. */
 let proofs: Promise<unknown> = Promise.resolve();
 
@@ -20,12 +22,13 @@ async function run(job: GzipJob): Promise<unknown> {
     case 'open':
       streams.set(
         job.stream,
-        new GzipRebuilder(job.members, job.trailing, job.stretch?.part, job.stretch?.history),
+        new GzipRebuilder(job.members, job.trailing, job.stretch?.part, job.stretch?.history, encoders),
       );
       return null;
     case 'encode':
       return encode(streams.get(job.stream), job);
     case 'close':
+      streams.get(job.stream)?.release();
       streams.delete(job.stream);
       return null;
   }

@@ -2,7 +2,7 @@ import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
 import type { GzipMember } from '../../format/gzip-recipe.js';
 import { crc32 } from '../../hash/crc32.js';
 import type { DeflateEncoder, EmitBytes } from './deflate-encoder.js';
-import { createEncoder } from './encoder-registry.js';
+import { EncoderStock } from './encoder-stock.js';
 import { gzipTrailer } from './gzip-header.js';
 import type { GzipPart } from './gzip-parts.js';
 import { isResumable } from './resumable-encoder.js';
@@ -18,6 +18,7 @@ export class GzipRebuilder {
   readonly #members: readonly GzipMember[];
   readonly #trailing: Uint8Array;
   readonly #part: GzipPart | undefined;
+  readonly #stock: EncoderStock;
   readonly #encoders = new Map<string, DeflateEncoder>();
   /** The member in the making, or the next one. */
   #number = 0;
@@ -30,6 +31,7 @@ export class GzipRebuilder {
   /**
    * @param members with a part, those it has bytes of
    * @param history with a part, the plain bytes before it, or the last STATE_HISTORY_BYTES of them
+   * @param stock where encoders come from, and go back to by `release`
    * @throws RangeError when there is no such encoder; with the code {@link WRONG_CHECKPOINT} when the part's state is not one of its
    */
   constructor(
@@ -37,7 +39,9 @@ export class GzipRebuilder {
     trailing: Uint8Array,
     part?: GzipPart,
     history: Uint8Array = new Uint8Array(0),
+    stock = new EncoderStock(),
   ) {
+    this.#stock = stock;
     this.#members = members;
     this.#trailing = trailing;
     this.#part = part;
@@ -76,6 +80,12 @@ export class GzipRebuilder {
     }
     while (this.#number < this.#members.length) this.#end(this.#encoder ?? this.#begin(emit), emit);
     emit(this.#trailing);
+  }
+
+  /** Lets go of its encoders: nothing more is made. */
+  release(): void {
+    for (const [name, encoder] of this.#encoders) this.#stock.giveBack(name, encoder);
+    this.#encoders.clear();
   }
 
   /** False where another part makes the member's trailer. */
@@ -127,8 +137,8 @@ export class GzipRebuilder {
     const name = encoderName(spec);
     let encoder = this.#encoders.get(name);
     if (!encoder) {
-      if (this.#encoders.size >= MAX_ENCODERS) this.#encoders.clear();
-      encoder = createEncoder(spec);
+      if (this.#encoders.size >= MAX_ENCODERS) this.release();
+      encoder = this.#stock.take(spec);
       this.#encoders.set(name, encoder);
     }
     encoder.reset();
