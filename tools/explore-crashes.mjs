@@ -92,8 +92,9 @@ function fullDiskText({ fileSystem, imageBytes, poolBytes, runs }) {
 function writePage(reports, fullDisk) {
   const { text, total, judged } = countsTable(reports);
   const { seed } = reports[0][1];
+  const failures = reports.reduce((sumSoFar, [, report]) => sumSoFar + report.failures, 0);
   const lines = [
-    `${total} moments, ${judged} different states judged, 0 failures (seed ${seed}).`,
+    `${total} moments, ${judged} different states judged, ${failures} failures (seed ${seed}).`,
     '',
     text,
     ...(fullDisk ? ['', fullDiskText(fullDisk)] : []),

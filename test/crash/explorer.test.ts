@@ -38,7 +38,10 @@ describe('a fault at any moment leaves every version, and the same command succe
     const counts = [...explorer.counts.values()];
     const points = counts.reduce((sum, count) => sum + count.points, 0);
     if (report !== undefined)
-      writeFileSync(join(report, `${subject.name}.json`), JSON.stringify({ seed: SEED, counts }));
+      writeFileSync(
+        join(report, `${subject.name}.json`),
+        JSON.stringify({ seed: SEED, counts, failures: explorer.failures.length }),
+      );
     const told = explorer.failures.slice(0, 20).map(({ point, fired, problems }) => {
       return `${point} (${fired})\n  ${problems.join('\n  ')}`;
     });

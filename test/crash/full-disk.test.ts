@@ -18,7 +18,9 @@ import { SmallDisk } from './small-disk.js';
 const report = process.env.DBUP_CRASH_REPORT;
 const MB = 1_000_000;
 /** What nothing compresses, so that the pool grows by what the image has. */
-const IMAGE = report === undefined ? { files: 6, fileBytes: 2 * MB } : { files: 125, fileBytes: 8 * MB };
+const LONG_MB = Number(process.env.DBUP_FULL_DISK_MB ?? 1000);
+const IMAGE =
+  report === undefined ? { files: 6, fileBytes: 2 * MB } : { files: LONG_MB / 8, fileBytes: 8 * MB };
 /** Bytes free at the first moments; the others are spread evenly. */
 const MARGINS = report === undefined ? [20_000] : [0, 20_000, 200_000];
 const STEPS = report === undefined ? 2 : 22;

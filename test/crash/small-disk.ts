@@ -1,7 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../support/run-dbup.js';
+
+const COARSE_BYTES = 1024 * 1024;
 
 /** A file system of its own and of a known size, mounted until it is disposed of. Only root may do that. */
 export class SmallDisk implements AsyncDisposable {
@@ -46,13 +58,23 @@ export class SmallDisk implements AsyncDisposable {
     return bavail * bsize;
   }
 
-  /** Leaves so much room, in one go, by a file that can be removed again. */
+  /** Leaves no more room than that, by a file that can be removed again. */
   async leaveFree(freeBytes: number): Promise<void> {
     this.makeRoom();
-    const fill = this.freeBytes - freeBytes;
-    if (fill <= 0) return;
-    const run = await runProgram('fallocate', ['-l', String(fill), this.#filler]);
-    if (run.exitCode !== 0) throw new Error(run.stderr);
+    // The last of it in small pieces: what the file system keeps of the file takes room, too.
+    const fill = this.freeBytes - freeBytes - COARSE_BYTES;
+    if (fill > 0) {
+      const run = await runProgram('fallocate', ['-l', String(fill), this.#filler]);
+      if (run.exitCode !== 0) throw new Error(run.stderr);
+    }
+    const file = openSync(this.#filler, 'a');
+    try {
+      while (this.freeBytes > freeBytes) writeSync(file, new Uint8Array(4096));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    } finally {
+      closeSync(file);
+    }
   }
 
   makeRoom(): void {
