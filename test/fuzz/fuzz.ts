@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../../src/hash/sha256.js';
@@ -14,6 +14,7 @@ const USAGE = `npm run test:fuzz -- [--seed S] [--target T] [--only I] [--inputs
   --seed S     another seed than 1: the same seed makes the same inputs
   --target T   this target only, or these: T,U
   --only I     this input only, whatever came before it
+  --from I     begin with this input
   --inputs N   so many inputs of each target, not as many as it says itself
   --share P    so many percent of the inputs
   --results F  adds the figures to this file, one line a process: a long run may be made in slices
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     target: { type: 'string' },
     only: { type: 'string' },
+    from: { type: 'string', default: '0' },
     inputs: { type: 'string' },
     share: { type: 'string', default: '100' },
     results: { type: 'string' },
@@ -36,12 +38,19 @@ const { values } = parseArgs({
 const seed = number('seed', values.seed);
 const wanted = values.target?.split(',');
 const targets = ALL_TARGETS.filter(({ name }) => wanted === undefined || wanted.includes(name));
+/** Where it is; empty at the end. */
+let place = '';
+process.on('exit', () => {
+  if (place === '') return;
+  writeSync(2, `hang: ${place}: a promise that nobody settles\n`);
+  process.exitCode = 1;
+});
 process.exitCode = values.help || targets.length === 0 ? usage() : await fuzz();
 
 async function fuzz(): Promise<number> {
   const watchdog = new Watchdog(targets.map(({ name }) => name));
   const runs: TargetRun[] = [];
-  let crashes = 0;
+  const crashes: string[] = [];
   process.stdout.write(`seed ${seed}\n`);
   for (const [at, target] of targets.entries()) {
     const all = values.inputs === undefined ? target.inputs : number('inputs', values.inputs);
@@ -51,32 +60,36 @@ async function fuzz(): Promise<number> {
       const run = await runTarget(target, {
         seed,
         count,
-        ...(only !== undefined && { first: only }),
-        onInput: (index) => watchdog.at(at, index),
+        first: only ?? number('from', values.from),
+        onInput: (index) => {
+          place = `${target.name}, input ${index}`;
+          watchdog.at(at, index);
+        },
       });
       runs.push(run);
       process.stdout.write(`${line(run)}\n`);
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
-      crashes++;
+      crashes.push(`${error.target}, input ${error.index}`);
       tell(error);
     } finally {
       await target.close?.();
     }
   }
+  place = '';
   await watchdog.close();
   const inputs = runs.reduce((sum, run) => sum + run.inputs, 0);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   process.stdout.write(
-    `${inputs} inputs, ${targets.length} targets, ${crashes} crashes, peak RSS ${Math.round(peakRssBytes / 2 ** 20)} MiB\n`,
+    `${inputs} inputs, ${targets.length} targets, ${crashes.length} crashes, peak RSS ${Math.round(peakRssBytes / 2 ** 20)} MiB\n`,
   );
   const isTooLarge = peakRssBytes > MOST_RSS_BYTES;
   if (isTooLarge) process.stdout.write(`more than ${MOST_RSS_BYTES / 2 ** 20} MiB\n`);
-  if (values.results !== undefined && crashes === 0) {
-    if (inputs > 0) appendResults(values.results, { seed, runs, peakRssBytes });
+  if (values.results !== undefined) {
+    if (inputs > 0) appendResults(values.results, { seed, runs, crashes, peakRssBytes });
     if (values.report) writeReport(values.results);
   }
-  return crashes > 0 || isTooLarge ? 1 : 0;
+  return crashes.length > 0 || isTooLarge ? 1 : 0;
 }
 
 function line({ name, inputs, accepted, refused, slowestCpuMs }: TargetRun): string {
