@@ -13,7 +13,9 @@
  *   node dbup-extract.mjs POOL REFERENCE --plain DIR        writes what the image consists of to DIR
  *
  * It has no encoders, so it cannot make gzip layers again that the pool holds open, nor archives of them. `--plain` gives
- * their plain tars instead, as <diffId>.tar, and everything else by its digest.
+ * their plain tars instead, as <diffId>.tar, and everything else by its digest. Layers with compressed files that are held
+ * open need encoders in any case: `--encoders FILE` names a module that has dbup's `createEncoder`, such as
+ * dist/compress/exact/encoder-registry.js.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -32,7 +34,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import * as zlib from 'node:zlib';
 
 const LIMITS = {
@@ -52,7 +55,7 @@ const LIMITS = {
   nesting: 8,
   tarExtension: 1_048_576,
 };
-const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints', 'companions'];
+const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints', 'nested-deflate', 'companions'];
 const CACHED_BLOCKS = 32;
 const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
 
@@ -557,16 +560,21 @@ function readRecipe(chunks, id, length) {
   let at = 72;
   for (let left = bytes.readUInt32LE(64); left > 0; left--) {
     const type = bytes[at];
-    const segmentBytes = type === 1 ? 88 : 56;
-    if (at + segmentBytes > bytes.length || type > 1) throw damaged('a segment of a recipe');
+    const segmentBytes = [56, 88, 160][type];
+    if (!segmentBytes || at + segmentBytes > bytes.length) throw damaged('a segment of a recipe');
     reserved(bytes, at + 1, at + 8);
     if (type === 0) segments.push({ stream: streamReference(bytes, at + 8) });
-    else {
+    else if (type === 2) {
+      const [contents, frames, parts] = [16, 64, 112].map((offset) => streamReference(bytes, at + offset));
+      const length = size(bytes, at + 8);
+      if (contents.length > length * 1032) throw damaged('an opened segment of a recipe');
+      segments.push({ opened: { length, contents, frames, parts } });
+    } else {
       reserved(bytes, at + 48, at + 56);
       const blob = { digest: bytes.toString('hex', at + 8, at + 40), length: size(bytes, at + 40) };
       segments.push({ blob: { ...blob, recipe: bytes.toString('hex', at + 56, at + 88) } });
     }
-    const bytesOf = segments.at(-1).stream?.length ?? segments.at(-1).blob.length;
+    const bytesOf = Object.values(segments.at(-1))[0].length;
     if (bytesOf === 0) throw damaged('an empty segment of a recipe');
     total += bytesOf;
     at += segmentBytes;
@@ -586,10 +594,100 @@ function* recipeBytes(chunks, id, length, nesting = 1) {
 }
 
 function* contentBytes(chunks, segments, nesting) {
-  for (const { stream, blob } of segments) {
+  for (const { stream, blob, opened } of segments) {
     if (stream) yield* streamBytes(chunks, stream);
+    else if (opened) yield* openedBytes(chunks, opened);
     else yield* blobBytes(chunks, blob, nesting + 1);
   }
+}
+
+// Opened segments ----------------------------------------------------------------------------------------
+
+/** Makes an encoder; set by --encoders. */
+let createEncoder = null;
+
+const KLAUSPOST_VARIANTS =
+  '1.14.0 1.14.2 1.14.3 1.15.0 1.15.10 1.15.11 1.15.15 1.18.0 1.18.1 1.18.2 1.20.3 go1.27'.split(' ');
+
+/** What `createEncoder` takes, of the bytes that name an encoder. */
+function encoderSpec(bytes) {
+  const [family, level] = bytes;
+  const lengths = [0, 2, 3, 7, 3, 2, 7, 4];
+  if (!(family > 0 && family < lengths.length))
+    throw new Refusal('unsupported', `the encoder family ${family}`);
+  if (bytes.length !== lengths[family]) throw damaged('the name of an encoder');
+  if (family === 1) return { family: 'go', level };
+  if (family === 4) return { family: 'zlib', level, memLevel: bytes[2] };
+  if (family === 5) return { family: 'gnu', level };
+  const blockBytes = bytes.length === 7 ? bytes.readUInt32LE(3) : undefined;
+  if (family === 6) return { family: 'pigz', level, flags: bytes[2], blockBytes };
+  const variant = KLAUSPOST_VARIANTS[bytes[2] - 1];
+  if (!variant) throw new Refusal('unsupported', `the encoder variant ${bytes[2]}`);
+  return family === 2
+    ? { family: 'klauspost', level, variant }
+    : { family: 'pgzip', level, variant, blockBytes };
+}
+
+function* openedBytes(chunks, { length, contents, frames, parts }) {
+  const list = Buffer.concat([...streamBytes(chunks, parts)]);
+  const sources = [contents, frames].map((stream) => new Source(streamBytes(chunks, stream)));
+  let at = 0;
+  const number = () => {
+    let value = 0;
+    for (let scale = 1, count = 1; ; scale *= 128, count++) {
+      const byte = list[at++];
+      value += (byte & 127) * scale;
+      if (byte === undefined || count > 8 || !Number.isSafeInteger(value) || (byte === 0 && scale > 1))
+        throw damaged('a list of parts');
+      if (byte < 128) return value;
+    }
+  };
+  let encoder = null;
+  let total = 0;
+  while (at < list.length) {
+    const value = number();
+    const count = Math.floor(value / 4);
+    const tag = value % 4;
+    if (count === 0) throw damaged('an empty part');
+    if (tag === 3) {
+      if (at + count > list.length) throw damaged('a list of parts');
+      encoder = encoderSpec(list.subarray(at, at + count));
+      at += count;
+      continue;
+    }
+    if (tag === 2 && !encoder) throw damaged('a part without an encoder');
+    const made = tag === 2 ? number() : count;
+    total += made;
+    if (total > length) break;
+    if (tag < 2) yield* taken(sources[tag], count);
+    else yield* deflated(encoder, taken(sources[0], count));
+  }
+  if (total !== length) throw damaged('parts of another length than their segment');
+  if (sources.some((source) => source.take(1) !== null)) throw damaged('a segment with bytes left over');
+}
+
+function* taken(source, count) {
+  for (let left = count; left > 0; ) {
+    const bytes = source.take(left);
+    if (bytes === null) throw damaged('a segment with too few bytes');
+    left -= bytes.length;
+    yield bytes;
+  }
+}
+
+function* deflated(spec, pieces) {
+  if (!createEncoder)
+    throw new Refusal('unsupported', 'it holds compressed files open; name encoders with --encoders');
+  const encoder = createEncoder(spec);
+  let made = [];
+  const keep = (bytes) => made.push(Buffer.from(bytes));
+  for (const bytes of pieces) {
+    encoder.write(bytes, keep);
+    yield* made;
+    made = [];
+  }
+  encoder.finish(keep);
+  yield* made;
 }
 
 /** A blob's bytes; throws at their end when they are not what its digest says. */
@@ -847,12 +945,21 @@ function checkDescriptor(bytes) {
     throw damaged('dbup-pool.json: its checksum is wrong');
 }
 
-function main(words) {
+async function main(all) {
+  const words = [...all];
+  const named = words.indexOf('--encoders');
+  if (named >= 0) {
+    const [, path = ''] = words.splice(named, 2);
+    ({ createEncoder } = await import(pathToFileURL(resolve(path))));
+  }
   const whole = words.includes('--archive');
   const plain = words.includes('--plain');
   const [pool, address, out, ...more] = words.filter((word) => word !== '--archive' && word !== '--plain');
   if (!pool || (address && !out) || more.length > 0) {
-    throw new Refusal('usage', 'usage: dbup-extract.mjs POOL [REFERENCE [--archive | --plain] OUT]');
+    throw new Refusal(
+      'usage',
+      'usage: dbup-extract.mjs POOL [REFERENCE [--archive | --plain] [--encoders FILE] OUT]',
+    );
   }
   const descriptor = readWhole(join(pool, 'dbup-pool.json'), LIMITS.descriptor);
   checkDescriptor(descriptor);
@@ -879,7 +986,7 @@ function main(words) {
 }
 
 try {
-  main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof Refusal) && !error.code) throw error;
   console.error(error.message);

@@ -1,6 +1,6 @@
 import { EXIT_CODES } from '../core/errors.js';
 import { renderTable } from '../ui/table.js';
-import { LEVEL_SETTING, PARITY_SETTING, SETTINGS, SHARE_SETTING } from './settings.js';
+import { LEVEL_SETTING, NESTED_SETTING, PARITY_SETTING, SETTINGS, SHARE_SETTING } from './settings.js';
 
 /** A text of `dbup help` that belongs to no command. */
 export interface HelpTopic {
@@ -39,7 +39,7 @@ function exitCodes(): { lines: string[]; json: object } {
 }
 
 function environment(): { lines: string[] } {
-  const settings = [...Object.values(SETTINGS), LEVEL_SETTING, PARITY_SETTING, SHARE_SETTING];
+  const settings = [...Object.values(SETTINGS), LEVEL_SETTING, NESTED_SETTING, PARITY_SETTING, SHARE_SETTING];
   const rows = settings.map(({ flags, env, key, otherwise }) => [flags, env, key, otherwise]);
   const titles = ['OPTION', 'VARIABLE', 'IN THE CONFIG FILE', 'OTHERWISE'];
   return {

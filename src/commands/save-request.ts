@@ -5,7 +5,7 @@ import type { SaveOptions, SaveSource } from '../operations/save.js';
 import type { ArgumentDefinition, Call, OptionDefinition } from './command.js';
 import { openEngine } from './engine.js';
 import { PLATFORM_OPTION } from './platform-option.js';
-import { LEVEL_SETTING } from './settings.js';
+import { LEVEL_SETTING, NESTED_SETTING } from './settings.js';
 
 export interface SaveFlags {
   input?: string;
@@ -38,6 +38,7 @@ export const SAVE_OPTIONS: readonly OptionDefinition[] = [
   { flags: '--as <ref>', does: 'save under this reference', completes: 'reference' },
   PLATFORM_OPTION,
   { flags: LEVEL_SETTING.flags, does: `${LEVEL_SETTING.does} (default: ${LEVEL_SETTING.otherwise})` },
+  { flags: NESTED_SETTING.flags, does: `${NESTED_SETTING.does} (default: ${NESTED_SETTING.otherwise})` },
 ];
 
 /**
@@ -103,7 +104,9 @@ export async function withSaveSource<Result>(
   call: Call,
   work: (source: SaveSource, options: SaveOptions) => Promise<Result>,
 ): Promise<Result> {
-  const options = { level: call.settings.level, platforms, ...(as !== undefined && { as }) };
+  const { level, nested } = call.settings;
+  const opensNested = nested === 'open';
+  const options = { level, opensNested, platforms, ...(as !== undefined && { as }) };
   if (address.transport === 'docker-daemon') {
     using client = await openEngine(call);
     return await work({ kind: 'engine', client, image: address.image }, options);

@@ -30,12 +30,14 @@ export interface SettingDefinition<T> {
 }
 
 const MAX_LOCK_WAIT_SECONDS = 86_400;
+export const NESTED_MODES = ['open', 'closed'] as const;
+export type NestedMode = (typeof NESTED_MODES)[number];
 export const LEVEL_RANGE = { minimum: 1, maximum: 19, default: 3 } as const;
 const MAX_THREADS = 64;
 /** Long enough for a short gc of another user to end. */
 const DEFAULT_LOCK_WAIT_MS = 5_000;
 
-/** Every setting, in the order `--help` lists them. */
+/** Every setting of all commands, in the order `--help` lists them. */
 export const SETTINGS = {
   pool: define({
     flags: '--pool <dir>',
@@ -149,6 +151,16 @@ export const SHARE_SETTING = define<Share | 'none'>({
   parse: oneOf(['none', ...SHARES]),
 });
 
+/** What a save does with compressed files inside layers; an option of `save` and `estimate` alone. */
+export const NESTED_SETTING = define({
+  flags: '--nested <how>',
+  env: 'DBUP_NESTED',
+  key: 'nested',
+  does: 'compressed files inside layers (jar, wheel, zip, large gz): open, so that new versions of them share what stayed the same, or closed, which takes less time',
+  otherwise: 'open',
+  parse: oneOf(NESTED_MODES),
+});
+
 /** What every command is given. */
 export interface Settings {
   /** Absolute. */
@@ -166,6 +178,7 @@ export interface Settings {
   parityPercent: number;
   /** Of the pool, where it is made or added to. */
   share?: Share;
+  nested: NestedMode;
   progress: ProgressMode;
   quiet: boolean;
   json: boolean;
@@ -173,7 +186,7 @@ export interface Settings {
 
 /** The values of flags as commander hands them over: text, or true for a flag without a value. */
 export type FlagValues = Partial<
-  Record<keyof typeof SETTINGS | 'level' | 'parity' | 'share', string | boolean>
+  Record<keyof typeof SETTINGS | 'level' | 'nested' | 'parity' | 'share', string | boolean>
 >;
 
 export interface SettingsSources {
@@ -206,6 +219,7 @@ export function resolveSettings(sources: SettingsSources): Settings {
     ...(share !== 'none' && { share }),
     level: lookup.value('level', LEVEL_SETTING) ?? LEVEL_RANGE.default,
     parityPercent: lookup.value('parity', PARITY_SETTING) ?? 0,
+    nested: lookup.value('nested', NESTED_SETTING) ?? 'open',
     progress: lookup.value('progress', SETTINGS.progress) ?? 'auto',
     quiet: lookup.value('quiet', SETTINGS.quiet) ?? false,
     json: lookup.value('json', SETTINGS.json) ?? false,
@@ -273,7 +287,9 @@ function baseDirectory(value: string | undefined, home: string, fallback: string
 }
 
 export function configKeys(): string[] {
-  return [...Object.values(SETTINGS), LEVEL_SETTING, PARITY_SETTING, SHARE_SETTING].map(({ key }) => key);
+  return [...Object.values(SETTINGS), LEVEL_SETTING, NESTED_SETTING, PARITY_SETTING, SHARE_SETTING].map(
+    ({ key }) => key,
+  );
 }
 
 /** `--pool` of `--pool <dir>`. */

@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.js';
 import { decodeEncoderSpec, type EncoderSpec, encodeEncoderSpec } from './encoder-spec.js';
+import { encodeNumber } from './variable-number.js';
 
 /** A gzip member: these header bytes, what the encoder makes of so many plain bytes, and a trailer that follows from them. */
 export interface GzipMember {
@@ -88,14 +89,6 @@ function decodeSetup(reader: Reader): Setup {
   const { spec, byteCount } = decodeEncoderSpec(reader.rest);
   reader.take(byteCount);
   return { header, encoder: spec };
-}
-
-/** Seven bits a byte, the lowest first, the top bit set in all but the last; at most 2^53-1. */
-function encodeNumber(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
-  return Uint8Array.from([...bytes, rest]);
 }
 
 class Reader {

@@ -10,7 +10,11 @@ const RECIPE_HEAD_BYTES = 16;
 const STREAM_REF_BYTES = 48;
 const BLOB_REF_BYTES = 80;
 const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3, checkpoints: 4 } as const;
-const SEGMENT_TYPE = { stream: 0, blob: 1 } as const;
+const OPENED_BYTES = 8 + 3 * STREAM_REF_BYTES;
+const SEGMENT_TYPE = { stream: 0, blob: 1, opened: 2 } as const;
+const SEGMENT_BODY_BYTES: readonly number[] = [STREAM_REF_BYTES, BLOB_REF_BYTES, OPENED_BYTES];
+/** No deflate stream makes more of a byte. */
+const MAX_EXPANSION = 1032;
 
 /**
  * A sequence of bytes held as chunks. `depth` 0: the stream is the one chunk `id`. `depth` n: `id` is a
@@ -30,7 +34,22 @@ export interface BlobRef {
   recipeId: string;
 }
 
-export type Segment = { type: 'stream'; stream: StreamRef } | { type: 'blob'; blob: BlobRef };
+/** Bytes of which deflate streams are held as their plain bytes (docs/format.md, "Opened segment"). */
+export interface OpenedContent {
+  /** What comes out. */
+  sizeBytes: number;
+  /** Plain bytes, and everything that is held as it is. */
+  contents: StreamRef;
+  /** What surrounds compressed files: headers, checksums, directories. */
+  frames: StreamRef;
+  /** How both are put together. */
+  parts: StreamRef;
+}
+
+export type Segment =
+  | { type: 'stream'; stream: StreamRef }
+  | { type: 'blob'; blob: BlobRef }
+  | { type: 'opened'; opened: OpenedContent };
 
 /** How to rebuild one blob from chunks. */
 export type Recipe =
@@ -69,7 +88,7 @@ export function encodeRecipe(recipe: Recipe): Uint8Array {
     );
   }
   let size = RECIPE_HEAD_BYTES + STREAM_REF_BYTES + 8;
-  for (const segment of recipe.segments) size += segmentBytes(segment);
+  for (const { type } of recipe.segments) size += 8 + SEGMENT_BODY_BYTES[SEGMENT_TYPE[type]]!;
   const out = Buffer.alloc(size);
   writeHead(out, RECIPE_KIND.tar, recipe.sizeBytes);
   writeStreamRef(out, RECIPE_HEAD_BYTES, recipe.skeleton);
@@ -78,9 +97,8 @@ export function encodeRecipe(recipe: Recipe): Uint8Array {
   at += 8;
   for (const segment of recipe.segments) {
     out.writeUInt8(SEGMENT_TYPE[segment.type], at);
-    if (segment.type === 'stream') writeStreamRef(out, at + 8, segment.stream);
-    else writeBlobRef(out, at + 8, segment.blob);
-    at += segmentBytes(segment);
+    writeSegmentBody(out, at + 8, segment);
+    at += 8 + SEGMENT_BODY_BYTES[SEGMENT_TYPE[segment.type]]!;
   }
   return out;
 }
@@ -109,39 +127,43 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
   checkReserved(view, 5, 3, where);
   need(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
   const stream = readStreamRef(view, RECIPE_HEAD_BYTES, where);
-  let at = RECIPE_HEAD_BYTES + STREAM_REF_BYTES;
   if (kind === RECIPE_KIND.plain) {
-    if (at !== view.length || stream.sizeBytes !== sizeBytes)
+    if (view.length !== RECIPE_HEAD_BYTES + STREAM_REF_BYTES || stream.sizeBytes !== sizeBytes)
       throw damagedRecipe(where, 'sizes do not agree');
     return { kind: 'plain', sizeBytes, stream };
   }
+  return decodeTar(view, sizeBytes, stream, where);
+}
+
+function decodeTar(view: Buffer, sizeBytes: number, skeleton: StreamRef, where: string): Recipe {
+  const need = (end: number): void => {
+    if (end > view.length) throw damagedRecipe(where, 'it ends too early');
+  };
+  let at = RECIPE_HEAD_BYTES + STREAM_REF_BYTES;
   need(at + 8);
   const count = view.readUInt32LE(at);
   checkReserved(view, at + 4, 4, where);
   at += 8;
   if (count > LIMITS.archiveSegments) throw damagedRecipe(where, `it claims ${count} segments`);
   const segments: Segment[] = [];
-  let total = stream.sizeBytes;
+  let total = skeleton.sizeBytes;
   for (let i = 0; i < count; i++) {
-    need(at + 8 + STREAM_REF_BYTES);
+    need(at + 8);
     const type = view.readUInt8(at);
     checkReserved(view, at + 1, 7, where);
-    if (type === SEGMENT_TYPE.blob) need(at + 8 + BLOB_REF_BYTES);
-    else if (type !== SEGMENT_TYPE.stream)
-      throw damagedRecipe(where, `segment ${i} has the unknown type ${type}`);
-    const segment: Segment =
-      type === SEGMENT_TYPE.blob
-        ? { type: 'blob', blob: readBlobRef(view, at + 8, where) }
-        : { type: 'stream', stream: readStreamRef(view, at + 8, where) };
-    const segmentSize = segment.type === 'blob' ? segment.blob.sizeBytes : segment.stream.sizeBytes;
+    const bodyBytes = SEGMENT_BODY_BYTES[type];
+    if (bodyBytes === undefined) throw damagedRecipe(where, `segment ${i} has the unknown type ${type}`);
+    need(at + 8 + bodyBytes);
+    const segment = readSegment(view, at + 8, type, where);
+    const segmentSize = segmentSizeBytes(segment);
     // Each costs a reader work, and recipes nest: with empty ones the work would not be bounded by the bytes.
     if (segmentSize === 0) throw damagedRecipe(where, `segment ${i} is empty`);
     segments.push(segment);
     total += segmentSize;
-    at += segmentBytes(segment);
+    at += 8 + bodyBytes;
   }
   if (at !== view.length || total !== sizeBytes) throw damagedRecipe(where, 'sizes do not agree');
-  return { kind: 'tar', sizeBytes, skeleton: stream, segments };
+  return { kind: 'tar', sizeBytes, skeleton, segments };
 }
 
 function decodeBody(decode: () => Recipe, where: string): Recipe {
@@ -155,8 +177,32 @@ function decodeBody(decode: () => Recipe, where: string): Recipe {
   }
 }
 
-function segmentBytes(segment: Segment): number {
-  return 8 + (segment.type === 'stream' ? STREAM_REF_BYTES : BLOB_REF_BYTES);
+/** How many content bytes a segment stands for. */
+export function segmentSizeBytes(segment: Segment): number {
+  if (segment.type === 'stream') return segment.stream.sizeBytes;
+  return (segment.type === 'blob' ? segment.blob : segment.opened).sizeBytes;
+}
+
+function writeSegmentBody(out: Buffer, at: number, segment: Segment): void {
+  if (segment.type === 'stream') writeStreamRef(out, at, segment.stream);
+  else if (segment.type === 'blob') writeBlobRef(out, at, segment.blob);
+  else {
+    const { sizeBytes, contents, frames, parts } = segment.opened;
+    out.writeBigUInt64LE(BigInt(sizeBytes), at);
+    for (const [i, stream] of [contents, frames, parts].entries())
+      writeStreamRef(out, at + 8 + i * STREAM_REF_BYTES, stream);
+  }
+}
+
+function readSegment(view: Buffer, at: number, type: number, where: string): Segment {
+  if (type === SEGMENT_TYPE.stream) return { type: 'stream', stream: readStreamRef(view, at, where) };
+  if (type === SEGMENT_TYPE.blob) return { type: 'blob', blob: readBlobRef(view, at, where) };
+  const sizeBytes = readSize(view, at, where);
+  const stream = (i: number): StreamRef => readStreamRef(view, at + 8 + i * STREAM_REF_BYTES, where);
+  const opened = { sizeBytes, contents: stream(0), frames: stream(1), parts: stream(2) };
+  if (opened.contents.sizeBytes > sizeBytes * MAX_EXPANSION)
+    throw damagedRecipe(where, 'it claims more than deflate can hold');
+  return { type: 'opened', opened };
 }
 
 function writeHead(out: Buffer, kind: number, sizeBytes: number): void {

@@ -11,7 +11,14 @@ export const GZIP_RECIPE_FEATURE = 'gzip-recipe';
 export const GZIP_CHECKPOINTS_FEATURE = 'gzip-checkpoints';
 /** The snapshot has companions, which whoever writes a layout or another snapshot of it must take along. */
 export const COMPANIONS_FEATURE = 'companions';
-const KNOWN_FEATURES: readonly string[] = [GZIP_RECIPE_FEATURE, GZIP_CHECKPOINTS_FEATURE, COMPANIONS_FEATURE];
+/** The snapshot leads to recipes with opened segments. */
+export const NESTED_DEFLATE_FEATURE = 'nested-deflate';
+const KNOWN_FEATURES: readonly string[] = [
+  GZIP_RECIPE_FEATURE,
+  GZIP_CHECKPOINTS_FEATURE,
+  NESTED_DEFLATE_FEATURE,
+  COMPANIONS_FEATURE,
+];
 const RECIPE_FEATURES: Partial<Record<Recipe['kind'], string>> = {
   gzip: GZIP_RECIPE_FEATURE,
   checkpoints: GZIP_CHECKPOINTS_FEATURE,

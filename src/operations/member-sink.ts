@@ -8,10 +8,11 @@ import { LIMITS } from '../core/limits.js';
 import { BLOCK_KIND } from '../format/pack.js';
 import type { BlobRef, Segment } from '../format/recipe.js';
 import type { ArchiveInput } from '../image/archive-input.js';
-import { BlobWriter, type TarContentSink } from '../pool/blob-writer.js';
+import { BlobWriter } from '../pool/blob-writer.js';
 import type { StoredGzip } from '../pool/gzip-blob.js';
 import type { FileRegion } from '../pool/gzip-workers.js';
 import { StreamWriter } from '../pool/stream-writer.js';
+import type { TarContentSink } from '../pool/tar-content-sink.js';
 import type { SpoolFile } from '../store/spool-file.js';
 import type { IngestedMember, IngestParts } from './ingested-member.js';
 

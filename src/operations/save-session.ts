@@ -2,7 +2,12 @@ import type { SnapshotRecord } from '../catalog/catalog.js';
 import { type OperationContext, quietContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
-import { COMPANIONS_FEATURE, type Snapshot, type SnapshotArchive } from '../format/snapshot.js';
+import {
+  COMPANIONS_FEATURE,
+  NESTED_DEFLATE_FEATURE,
+  type Snapshot,
+  type SnapshotArchive,
+} from '../format/snapshot.js';
 import { BaseFinder } from '../pool/base-finder.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import { BlockCache } from '../pool/block-cache.js';
@@ -12,6 +17,7 @@ import type { ChunkCatalog } from '../pool/chunk-catalog.js';
 import { ChunkIngest } from '../pool/chunk-ingest.js';
 import { KnownBlobs } from '../pool/known-blobs.js';
 import { makeNamesDurable } from '../pool/make-names-durable.js';
+import { Opening } from '../pool/opening.js';
 import { chunkerOf, type Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
@@ -36,6 +42,13 @@ interface Written extends AppendedSnapshot {
   image: SavedImage;
 }
 
+/** How what is saved is stored. */
+interface StoreOptions {
+  /** Of zstd. */
+  level: number;
+  opensNested: boolean;
+}
+
 /** One save: what it reads of the pool, what it adds, and how it ends. */
 export class SaveSession {
   readonly pool: Pool;
@@ -43,6 +56,7 @@ export class SaveSession {
   readonly ingest: ChunkIngest;
   readonly known: KnownBlobs;
   readonly gzip: GzipQueue;
+  readonly #opening: Opening | null;
   readonly #records: SnapshotRecord[];
   readonly #packs: PackWriter;
   /** Those the session may have built on. */
@@ -56,7 +70,7 @@ export class SaveSession {
     context: OperationContext,
     records: SnapshotRecord[],
     chunks: ChunkCatalog,
-    level: number,
+    { level, opensNested }: StoreOptions,
   ) {
     this.pool = pool;
     this.context = context;
@@ -76,23 +90,25 @@ export class SaveSession {
     });
     const bases = chunks.packs.length > 0 ? { finder, cache, chunks } : null;
     this.#packs = new PackWriter(pool.fs, pool.layout, pool.packTargetBytes);
+    this.#opening = opensNested ? new Opening(pool.workers.gzip, () => this.newSpool()) : null;
     this.ingest = new ChunkIngest({
       chunker: chunkerOf(pool),
       table: chunks.table,
       workers: pool.workers,
       packs: this.#packs,
       coder: new BlockCoder(pool.workers, level, blockTargetBytes(level), bases),
+      opening: this.#opening,
       blockBytes: blockTargetBytes(level),
       context,
     });
     this.gzip = new GzipQueue(this.ingest, pool.workers.gzip, context);
   }
 
-  static async open(pool: Pool, context: OperationContext, level: number): Promise<SaveSession> {
+  static async open(pool: Pool, context: OperationContext, options: StoreOptions): Promise<SaveSession> {
     const { records, unusable } = await pool.catalog.snapshots();
     for (const { error } of unusable) context.report({ type: 'warning', message: error.message });
     const chunks = await openWhatIsWhole(pool, context);
-    return new SaveSession(pool, context, records, chunks, level);
+    return new SaveSession(pool, context, records, chunks, options);
   }
 
   /**
@@ -167,7 +183,8 @@ export class SaveSession {
     await this.ingest.finish();
     await makeNamesDurable(this.pool);
     const saved: Written[] = [];
-    const features = [...new Set([...this.gzip.features, ...this.known.foundFeatures])].sort();
+    const features = new Set([...this.gzip.features, ...this.known.foundFeatures]);
+    if (this.#opening?.hasOpened) features.add(NESTED_DEFLATE_FEATURE);
     let newBytes = this.#packs.writtenBytes;
     let newPlainBytes = this.ingest.newPlainBytes;
     for (const { image, references, archive, imageBytes } of images) {
@@ -177,7 +194,7 @@ export class SaveSession {
             reference,
             source,
             image,
-            features: image.companions ? [...features, COMPANIONS_FEATURE] : features,
+            features: [...features, ...(image.companions ? [COMPANIONS_FEATURE] : [])].sort(),
             ...(archive && { archive }),
             stats: { imageBytes, newBytes, newPlainBytes },
           }),
@@ -241,6 +258,7 @@ export class SaveSession {
       error instanceof DbupError && (error.code === 'INTERRUPTED' || error.code.startsWith('ENGINE_'));
     if (interrupted) {
       await this.gzip.abandon();
+      await this.#opening?.abandon();
       try {
         await this.ingest.finish();
         return;
@@ -249,6 +267,7 @@ export class SaveSession {
       }
     }
     await this.gzip.abandon();
+    await this.#opening?.abandon();
     await this.ingest.abandon();
     if (!refused || this.#packs.written.length === 0) return;
     try {

@@ -44,6 +44,8 @@ export interface SaveOptions {
   level?: number;
   /** Of images for several platforms, only these: `linux/arm64`. Each must be there. */
   platforms?: readonly string[];
+  /** Whether compressed files inside layers are stored open where they can be made again; true by default. */
+  opensNested?: boolean;
 }
 
 export interface SaveResult {
@@ -69,11 +71,10 @@ export async function save(
 ): Promise<SaveResult> {
   const as = options.as === undefined ? undefined : parseReference(options.as).text;
   const platforms = (options.platforms ?? []).map(parsePlatform);
-  const session = await SaveSession.open(pool, context, options.level ?? DEFAULT_LEVEL).catch(
-    (error: unknown) => {
-      throw toDbupError(error, 'reading the pool');
-    },
-  );
+  const { level = DEFAULT_LEVEL, opensNested = true } = options;
+  const session = await SaveSession.open(pool, context, { level, opensNested }).catch((error: unknown) => {
+    throw toDbupError(error, 'reading the pool');
+  });
   try {
     const images = await saveInto(session, source, { as, platforms });
     return {

@@ -1,18 +1,21 @@
 import { TarWalk } from '../archive/tar-walk.js';
 import { PENDING_PACK } from '../catalog/chunk-table.js';
 import { throwIfInterrupted } from '../core/context.js';
-import type { Recipe, StreamRef } from '../format/recipe.js';
+import type { OpenedContent, Recipe, StreamRef } from '../format/recipe.js';
 import { decodeListNode } from '../format/stream-list.js';
 import { checkRecipeDepth, readRecipe } from './blob-source.js';
 import type { BlockCache } from './block-cache.js';
 import { readSource, StreamSource } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import { GrowingArray } from './growing-array.js';
+import { OpenedNames } from './opened-names.js';
 import { type GuidedFile, type GuidedStream, looseName, pathKey } from './stream-guide.js';
 
 /** Skeletons read for their names. More tells little more, and time and memory must not grow with the pool. */
 const MAX_SKELETON_BYTES = 48 * 1024 * 1024;
 const MAX_CHUNKS = 400_000;
+/** Names of files, and of files in them. */
+const MAX_FILES = 400_000;
 /** List nodes and recipes kept as bases for those of the image being saved. */
 const MAX_NODES = 2_000;
 /** Little: the cache of a save is small. */
@@ -53,7 +56,11 @@ export class BaseMap {
   }
 
   get isFull(): boolean {
-    return this.#skeletonBytes >= MAX_SKELETON_BYTES || this.#entries.length >= MAX_CHUNKS;
+    return (
+      this.#skeletonBytes >= MAX_SKELETON_BYTES ||
+      this.#entries.length >= MAX_CHUNKS ||
+      this.#contentAt.length >= MAX_FILES
+    );
   }
 
   /** Adds the streams of a blob. @throws DbupError POOL_DAMAGED, POOL_INCOMPLETE: what was added before stays of use */
@@ -71,22 +78,62 @@ export class BaseMap {
   }
 
   async #addTar(recipe: Recipe & { kind: 'tar' }): Promise<void> {
+    const { skeleton, segments } = recipe;
     const skeletonAt = this.#endBytes;
-    await this.#addStream(recipe.skeleton);
+    await this.#addStream(skeleton);
     const contentAt = this.#endBytes;
+    const [first] = segments;
+    if (segments.length === 1 && first?.type === 'opened') {
+      await this.#addOpened(first.opened, skeleton, skeletonAt);
+      return;
+    }
     let isWhole = true;
-    for (const segment of recipe.segments) {
+    for (const segment of segments) {
       if (segment.type === 'stream') await this.#addStream(segment.stream);
       else isWhole = false;
     }
     // Where contents are blobs, positions cannot be told from the skeleton alone; such an archive has few files.
-    if (isWhole && !this.isFull) await this.#addFiles(recipe.skeleton, skeletonAt, contentAt);
+    if (isWhole && !this.isFull) await this.#addFiles(skeleton, skeletonAt, contentAt);
+  }
+
+  async #addOpened(opened: OpenedContent, skeleton: StreamRef, skeletonStart: number): Promise<void> {
+    const starts = { contents: this.#endBytes, frames: this.#endBytes + opened.contents.sizeBytes };
+    await this.#addStream(opened.contents);
+    await this.#addStream(opened.frames);
+    if (this.isFull) return;
+    const open = (stream: StreamRef): StreamSource =>
+      new StreamSource(this.#cache, stream, false, READ_AHEAD);
+    const names = new OpenedNames(opened, open(opened.parts), open(opened.frames));
+    try {
+      for await (const { name, sizeBytes, skeletonAt } of this.#filesOf(skeleton, skeletonStart)) {
+        for await (const stretch of names.next(name, sizeBytes)) {
+          const contentAt = starts[stretch.stream] + stretch.atBytes;
+          this.#addFile(stretch.name, { contentAt, skeletonAt, sizeBytes: stretch.sizeBytes });
+        }
+      }
+    } catch (error) {
+      // A list that cannot be read says nothing; `dbup verify` tells of it.
+      if (!(error instanceof RangeError)) throw error;
+    } finally {
+      await names.close();
+    }
   }
 
   async #addFiles(skeleton: StreamRef, skeletonStart: number, contentStart: number): Promise<void> {
+    let contentAt = contentStart;
+    for await (const { name, sizeBytes, skeletonAt } of this.#filesOf(skeleton, skeletonStart)) {
+      this.#addFile(name, { contentAt, skeletonAt, sizeBytes });
+      contentAt += sizeBytes;
+    }
+  }
+
+  /** The files of a tar that have contents. */
+  async *#filesOf(
+    skeleton: StreamRef,
+    skeletonStart: number,
+  ): AsyncGenerator<{ name: string; sizeBytes: number; skeletonAt: number }> {
     const walk = new TarWalk();
     let skeletonAt = skeletonStart;
-    let contentAt = contentStart;
     for await (const bytes of readSource(new StreamSource(this.#cache, skeleton, false, READ_AHEAD))) {
       throwIfInterrupted(this.#signal);
       if (this.isFull) return;
@@ -98,8 +145,7 @@ export class BaseMap {
         skeletonAt += piece.length;
         if (walk.kind !== 'content') continue;
         const { name, sizeBytes } = walk.member!;
-        this.#addFile(name, { contentAt, skeletonAt, sizeBytes });
-        contentAt += sizeBytes;
+        yield { name, sizeBytes, skeletonAt };
         walk.content(sizeBytes);
       }
     }

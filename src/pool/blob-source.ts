@@ -2,11 +2,12 @@ import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import type { GzipRecipe } from '../format/gzip-recipe.js';
-import { type BlobRef, decodeRecipe, type Recipe, type Segment } from '../format/recipe.js';
+import { type BlobRef, decodeRecipe, type Recipe, type Segment, type StreamRef } from '../format/recipe.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import type { BlockCache } from './block-cache.js';
 import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
 import { GzipSource, partsOf } from './gzip-source.js';
+import { OpenedSource } from './opened-source.js';
 import { FileSource, KeptSource } from './rebuilt-source.js';
 
 const VERIFY_WINDOW_BYTES = 256 * 1024;
@@ -138,7 +139,7 @@ export async function openParts(
   const openSegment = async (segment: Segment): Promise<ByteSource> =>
     segment.type === 'blob'
       ? openBlob(cache, segment.blob, depth + 1)
-      : new StreamSource(cache, segment.stream, verifyChunks);
+      : openContent(cache, segment, verifyChunks);
   const content = new SequenceSource(recipe.segments.map((segment) => () => openSegment(segment)));
   return new TarSource(new StreamSource(cache, recipe.skeleton, verifyChunks), content);
 }
@@ -155,6 +156,18 @@ export async function readGzipInner(
   checkRecipeDepth(inner.inner.recipeId, depth + 2);
   const { checkpoints } = inner;
   return { inner: await readRecipe(cache, inner.inner.recipeId, sizeBytes), checkpoints };
+}
+
+function openContent(
+  cache: BlockCache,
+  segment: Exclude<Segment, { type: 'blob' }>,
+  verifyChunks: boolean,
+): ByteSource {
+  const open = (stream: StreamRef): ByteSource => new StreamSource(cache, stream, verifyChunks);
+  if (segment.type === 'stream') return open(segment.stream);
+  const { contents, frames, parts, sizeBytes } = segment.opened;
+  const streams = { contents: open(contents), frames: open(frames), parts: open(parts) };
+  return new OpenedSource(cache.gzip, streams, sizeBytes);
 }
 
 /** @throws DbupError POOL_DAMAGED for recipes nested deeper than any writer nests them */

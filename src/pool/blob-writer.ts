@@ -4,7 +4,9 @@ import { BLOCK_KIND } from '../format/pack.js';
 import { type BlobRef, encodeRecipe, type Recipe, type Segment, type StreamRef } from '../format/recipe.js';
 import { Sha256Stream } from '../hash/sha256.js';
 import type { ChunkIngest } from './chunk-ingest.js';
+import { OpenedContentWriter } from './opened-content-writer.js';
 import { StreamWriter } from './stream-writer.js';
+import type { TarContentSink } from './tar-content-sink.js';
 
 /** A blob in the pool, and where it is compressed what became of that. */
 export interface StoredBlob extends BlobRef {
@@ -88,10 +90,11 @@ class PlainBody {
 
 class TarBody {
   readonly #split: TarSplitter;
-  readonly #content: ContentWriter;
+  readonly #content: ContentWriter | OpenedContentWriter;
 
   constructor(ingest: ChunkIngest) {
-    this.#content = new ContentWriter(ingest);
+    const { opening } = ingest;
+    this.#content = opening ? new OpenedContentWriter(ingest, opening) : new ContentWriter(ingest);
     this.#split = new TarSplitter(ingest, this.#content);
   }
 
@@ -101,19 +104,9 @@ class TarBody {
 
   async finish(sizeBytes: number): Promise<Recipe> {
     const skeleton = await this.#split.finish();
-    const content = await this.#content.finish();
-    const segments: Segment[] = content.sizeBytes > 0 ? [{ type: 'stream', stream: content }] : [];
+    const segments = await this.#content.finish();
     return { kind: 'tar', sizeBytes, skeleton, segments };
   }
-}
-
-/** Where the contents of a tar's members go. */
-export interface TarContentSink {
-  /** A member with contents begins. */
-  begin(name: string, sizeBytes: number): Promise<void> | undefined;
-  write(bytes: Uint8Array): Promise<void> | undefined;
-  /** The member's contents are complete, or the tar has ended in the middle of them. */
-  end(): Promise<void> | undefined;
 }
 
 /** Walks a tar as it passes: the skeleton becomes a stream of its own, contents go to a sink. */
@@ -198,7 +191,8 @@ class ContentWriter implements TarContentSink {
     if (this.#ownChunks) this.#stream.cut();
   }
 
-  finish(): Promise<StreamRef> {
-    return this.#stream.finish();
+  async finish(): Promise<Segment[]> {
+    const stream = await this.#stream.finish();
+    return stream.sizeBytes > 0 ? [{ type: 'stream', stream }] : [];
   }
 }

@@ -8,11 +8,12 @@ import type { PackWriter } from '../store/pack-file.js';
 import type { ChunkOrigin } from './base-finder.js';
 import type { BlockCoder, SealedBlock } from './block-coder.js';
 import type { BlockWorkers } from './block-workers.js';
+import type { Opening } from './opening.js';
 import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
 
 const SLAB_FRESH_BYTES = 1024 * 1024;
-const SLABS = 10;
+const SLABS = 12;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
 const MAX_OPEN_BYTES = 8 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
@@ -47,6 +48,8 @@ export interface SlabStream {
 export class ChunkIngest {
   readonly chunker: Chunker;
   readonly chunkerParameters: ChunkerParameters;
+  /** What opens compressed files in layers; null when they stay closed. */
+  readonly opening: Opening | null;
   readonly #table: ChunkTable;
   readonly #workers: BlockWorkers;
   readonly #packs: PackWriter;
@@ -78,11 +81,13 @@ export class ChunkIngest {
     workers: BlockWorkers;
     packs: PackWriter;
     coder: BlockCoder;
+    opening: Opening | null;
     /** Plain bytes of a full block. */
     blockBytes: number;
     context: OperationContext;
   }) {
     this.chunkerParameters = parts.chunker;
+    this.opening = parts.opening;
     this.#table = parts.table;
     this.#workers = parts.workers;
     this.#packs = parts.packs;

@@ -6,13 +6,8 @@ import { DbupError } from '../core/errors.js';
 import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import type { GzipRecipe } from '../format/gzip-recipe.js';
 import { type ByteSource, NOTHING } from './byte-source.js';
-import {
-  type EncodeAnswer,
-  type EncodeSlot,
-  type GzipStream,
-  type GzipWorkers,
-  PIECE_BYTES,
-} from './gzip-workers.js';
+import type { EncodeAnswer, EncodeSlot } from './encode-slot.js';
+import { type GzipStream, type GzipWorkers, PIECE_BYTES } from './gzip-workers.js';
 
 /** Under way for one thread: enough that it never waits for the next. */
 const PIECES_AHEAD = 3;

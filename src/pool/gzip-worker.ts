@@ -4,7 +4,9 @@ import { EncoderStock } from '../compress/exact/encoder-stock.js';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
-import type { EncodeAnswer, EncodeJob, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+import { type EncodeAnswer, SlotFiller } from './encode-slot.js';
+import type { EncodeJob, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+import { runPartsJob } from './parts-jobs.js';
 
 const streams = new Map<number, GzipRebuilder>();
 const encoders = new EncoderStock();
@@ -31,6 +33,8 @@ async function run(job: GzipJob): Promise<unknown> {
       streams.get(job.stream)?.release();
       streams.delete(job.stream);
       return null;
+    default:
+      return runPartsJob(job);
   }
 }
 
@@ -54,16 +58,10 @@ function encode(
   { slot, plainBytes, isLast, lookaheadBytes }: EncodeJob,
 ): EncodeAnswer {
   if (!rebuilder) throw new Error('a gzip file that was not begun');
-  const answer: EncodeAnswer = { encodedBytes: 0, rest: [] };
-  const take = (bytes: Uint8Array): void => {
-    const fits = answer.rest.length > 0 ? 0 : slot.encoded.length - answer.encodedBytes;
-    slot.encoded.set(bytes.subarray(0, fits), answer.encodedBytes);
-    answer.encodedBytes += Math.min(fits, bytes.length);
-    if (bytes.length > fits) answer.rest.push(new Uint8Array(bytes.subarray(fits)));
-  };
-  rebuilder.write(slot.plain.subarray(0, plainBytes), take);
-  if (isLast) rebuilder.finish(take, slot.plain.subarray(plainBytes, plainBytes + lookaheadBytes));
-  return answer;
+  const filler = new SlotFiller(slot);
+  rebuilder.write(slot.plain.subarray(0, plainBytes), filler.take);
+  if (isLast) rebuilder.finish(filler.take, slot.plain.subarray(plainBytes, plainBytes + lookaheadBytes));
+  return filler.answer;
 }
 
 parentPort!.on('message', async ({ id, job }: { id: number; job: GzipJob }) => {

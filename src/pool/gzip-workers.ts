@@ -4,6 +4,8 @@ import { STATE_LOOKAHEAD_BYTES } from '../compress/exact/resumable-encoder.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { GzipMember } from '../format/gzip-recipe.js';
 import { type WorkerLane, WorkerPool } from '../stream/worker-pool.js';
+import type { EncodeAnswer, EncodeSlot } from './encode-slot.js';
+import type { PartsJob, ProvePartsAnswer, ProvePartsJob } from './parts-jobs.js';
 
 /** Plain bytes handed over at a time. */
 export const PIECE_BYTES = 512 * 1024;
@@ -63,24 +65,12 @@ export interface EncodeJob {
   lookaheadBytes: number;
 }
 
-/** Memory shared with the thread: plain bytes on the way there, what they make on the way back. */
-export interface EncodeSlot {
-  plain: Uint8Array<SharedArrayBuffer>;
-  encoded: Uint8Array<SharedArrayBuffer>;
-}
-
-/** How much of the slot is filled with compressed bytes, and those that did not fit into it. */
-export interface EncodeAnswer {
-  encodedBytes: number;
-  rest: Uint8Array[];
-}
-
 export interface CloseJob {
   type: 'close';
   stream: number;
 }
 
-export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CloseJob;
+export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CloseJob | PartsJob;
 
 /** A proof under way in another thread. */
 export interface GzipProofTask {
@@ -164,6 +154,16 @@ export class GzipWorkers {
     const opened = lane.run<void>(job);
     opened.catch(() => {});
     return new GzipStream(lane, stream, opened);
+  }
+
+  /** A thread of its own for jobs that belong together, and a number to name them by. The caller closes it. */
+  openLane(): WorkerLane<PartsJob> & { number: number } {
+    return { ...this.#pool.openLane(), number: this.#nextStream++ };
+  }
+
+  /** Finds the encoders of deflate streams. */
+  proveParts(job: ProvePartsJob): Promise<ProvePartsAnswer> {
+    return this.#pool.run(job);
   }
 
   close(): Promise<void> {

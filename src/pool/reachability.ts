@@ -1,7 +1,7 @@
 import { ChunkTable } from '../catalog/chunk-table.js';
 import { throwIfInterrupted } from '../core/context.js';
 import type { Recipe, StreamRef } from '../format/recipe.js';
-import { featureOfRecipe, type Snapshot } from '../format/snapshot.js';
+import { featureOfRecipe, NESTED_DEFLATE_FEATURE, type Snapshot } from '../format/snapshot.js';
 import { decodeListNode } from '../format/stream-list.js';
 import { checkRecipeDepth, readRecipe } from './blob-source.js';
 import { BlockBases, NO_BASE } from './block-bases.js';
@@ -70,6 +70,7 @@ export class Reachability {
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     const feature = featureOfRecipe(recipe.kind);
     if (feature) this.features.add(feature);
+    if (hasOpenedSegment(recipe)) this.features.add(NESTED_DEFLATE_FEATURE);
     for (const stream of streamsOf(recipe)) await this.#addStream(stream);
     for (const inner of recipesIn(recipe)) await this.addRecipe(inner.recipeId, inner.sizeBytes, depth + 1);
   }
@@ -143,8 +144,17 @@ export function streamsOf(recipe: Recipe): StreamRef[] {
   if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') return [];
   if (recipe.kind === 'plain') return [recipe.stream];
   const streams = [recipe.skeleton];
-  for (const segment of recipe.segments) if (segment.type === 'stream') streams.push(segment.stream);
+  for (const segment of recipe.segments) {
+    if (segment.type === 'stream') streams.push(segment.stream);
+    if (segment.type !== 'opened') continue;
+    const { contents, frames, parts } = segment.opened;
+    streams.push(contents, frames, parts);
+  }
   return streams;
+}
+
+function hasOpenedSegment(recipe: Recipe): boolean {
+  return recipe.kind === 'tar' && recipe.segments.some(({ type }) => type === 'opened');
 }
 
 /** The recipes that a recipe leads to. */

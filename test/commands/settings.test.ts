@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LEVEL_SETTING, resolveSettings, SETTINGS, SHARE_SETTING } from '../../src/commands/settings.js';
+import { LEVEL_SETTING, NESTED_SETTING, resolveSettings, SETTINGS, SHARE_SETTING } from '../../src/commands/settings.js';
 import { DbupError } from '../../src/core/errors.js';
 
 let home: string;
@@ -38,6 +38,7 @@ test('defaults', () => {
     lockWaitMs: 5000,
     level: 3,
     parityPercent: 0,
+    nested: 'open',
     progress: 'auto',
     quiet: false,
     json: false,
@@ -69,15 +70,15 @@ describe('precedence', () => {
     ['level', 'level', (s) => s.level, ['1', '2', '4'], [1, 2, 4]],
     ['level', 'level', (s) => s.level, ['max', '2', '4'], [22, 2, 4]],
     ['share', 'share', (s) => s.share, ['none', 'all', 'group'], [undefined, 'all', 'group']],
+    ['nested', 'nested', (s) => s.nested, ['closed', 'open', 'closed'], ['closed', 'open', 'closed']],
     ['quiet', 'quiet', (s) => s.quiet, ['true', 'yes', '1'], [true, true, true]],
     ['json', 'json', (s) => s.json, ['true', 'on', 'true'], [true, true, true]],
   ];
   test.each(values)(
     '--%s over its variable over %s in the config file',
     (flag, key, read, [f, e, c], [wantF, wantE, wantC]) => {
-      const definition = { ...SETTINGS, level: LEVEL_SETTING, share: SHARE_SETTING }[
-        flag as keyof typeof SETTINGS
-      ];
+      const others = { level: LEVEL_SETTING, nested: NESTED_SETTING, share: SHARE_SETTING };
+      const definition = { ...SETTINGS, ...others }[flag as keyof typeof SETTINGS];
       expect(definition.key).toBe(key);
       const config = JSON.stringify({ [key]: c });
       const env = { [definition.env]: e };
@@ -103,6 +104,7 @@ describe('precedence', () => {
 describe('what cannot be', () => {
   const cases: [parts: Parameters<typeof settle>[0], said: RegExp][] = [
     [{ env: { DBUP_LEVEL: '99' } }, /^DBUP_LEVEL is "99", but must be a whole number from 1 to 19, or max$/],
+    [{ env: { DBUP_NESTED: 'x' } }, /^DBUP_NESTED is "x"/],
     [{ env: { DBUP_PROGRESS: 'x' } }, /^DBUP_PROGRESS is "x"/],
     [{ env: { DBUP_QUIET: 'perhaps' } }, /^DBUP_QUIET is "perhaps", but must be true or false$/],
     [{ flags: { threads: '0' } }, /^--threads is "0"/],

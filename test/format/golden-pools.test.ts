@@ -6,7 +6,7 @@ import { DbupError } from '../../src/core/errors.js';
 import type { Expectation } from './golden-expectation.js';
 import { sha256Hex } from './hand-made-pool.js';
 import { MAKERS, makeGoldenPools, POOLS } from './make-golden-pools.js';
-import { extractArchive, loadArchive, runExtract } from './pool-run.js';
+import { ENCODERS, extractArchive, loadArchive, runExtract } from './pool-run.js';
 
 if (process.env.DBUP_MAKE_GOLDENS) await makeGoldenPools();
 
@@ -71,7 +71,14 @@ describe('golden pools', () => {
         const reference = address === 'open' ? 'hello:1' : address;
         expect(await codeOf(loadArchive(join(copies, name), reference))).toBe(code);
         const out = join(copies, `${name}.out`);
-        const { exitCode, stderr } = runExtract(join(copies, name), reference, '--archive', out);
+        const { exitCode, stderr } = runExtract(
+          join(copies, name),
+          reference,
+          '--archive',
+          '--encoders',
+          ENCODERS,
+          out,
+        );
         // It has no words for a descriptor that is not there, and says of a damaged snapshot that it is damaged.
         const exits =
           name === 'descriptor-missing'

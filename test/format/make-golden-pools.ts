@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { xxh64 } from '../../src/hash/xxh64.js';
 import { archiveOf } from '../support/archive-layouts.js';
+import { makeInput } from '../support/deflate-inputs.mjs';
+import { deflated, zipOf } from '../support/nested-files.js';
 import { signedLayout } from '../support/signed-layout.js';
 import { concatBytes, noise, randomTar, tarEnd, tarFile } from '../support/tar-builder.js';
 import { type Expectation, fails, fromFiles, type Maker, ok } from './golden-expectation.js';
@@ -146,6 +148,21 @@ const SIGNED = archiveOf(
     },
   }).builder.layout(),
 );
+/** Two releases of a jar, in a layer with another file. */
+const NESTED = [1, 2].map((release) => {
+  const classes = Array.from({ length: 12 }, (_, i) =>
+    deflated(`app/Class${i}.class`, makeInput('text', i === 5 ? 100 * release : i, 1500 + 300 * i), {
+      hasDescriptor: i % 2 === 0,
+    }),
+  );
+  const library = { name: 'lib/library.jar', plain: zipOf(classes.slice(0, 3)) };
+  const other = { name: 'other', plain: noise(8, 40), deflate: Uint8Array.of(1, 2, 0, 253, 255, 7, 7) };
+  const jar = zipOf([...classes, library, other], 0x5a8f21 + release);
+  return dockerArchive({
+    reference: 'nested:1',
+    layers: [concatBytes([tarFile('app.jar', jar), tarFile('notes', noise(release, 600)), tarEnd()])],
+  });
+});
 
 const saved =
   (archives: readonly Uint8Array[], expectation: Expectation): Maker =>
@@ -171,6 +188,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
   'sound-oci-archive': saved([OCI], ok({ 'quay.io/team/oci:2': OCI })),
   'sound-companions': saved([SIGNED], ok({ 'in:1.0': SIGNED })),
   'sound-two-images': saved([TWO_IMAGES], ok({ 'a:1': TWO_IMAGES, 'b:1': TWO_IMAGES })),
+  'sound-opened-segment': saved(NESTED, ok({ 'nested:1': NESTED[1]!, 'nested:1~1': NESTED[0]! })),
   'sound-list-node': saved([LONG], ok({ 'long:1': LONG })),
   'sound-hand-made': fromFiles(tinyPool(), ok({ 'hello:1': ARCHIVE })),
   'sound-three-levels': fromFiles(deepStream(), ok({ 'hello:1': ARCHIVE })),

@@ -10,6 +10,11 @@ import { openOrCreatePool, openPool } from '../../src/pool/pool.js';
 
 export const EXTRACT = fileURLToPath(new URL('../../tools/dbup-extract.mjs', import.meta.url));
 
+/** Frozen by vectors of their own; all else the reader does for itself. */
+export const ENCODERS = fileURLToPath(
+  new URL('../../dist/compress/exact/encoder-registry.js', import.meta.url),
+);
+
 /** Runs `work` with a directory of its own, gone afterwards. */
 export async function withDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'dbup-format-'));
@@ -78,7 +83,7 @@ export function runExtract(...words: string[]): ExtractRun {
 export async function extractArchive(pool: string, reference: string): Promise<Uint8Array> {
   return await withDirectory(async (directory) => {
     const path = join(directory, 'out.tar');
-    const { exitCode, stderr } = runExtract(pool, reference, '--archive', path);
+    const { exitCode, stderr } = runExtract(pool, reference, '--archive', '--encoders', ENCODERS, path);
     if (exitCode !== 0) throw new Error(`dbup-extract ended with ${exitCode}: ${stderr}`);
     return await readFile(path);
   });

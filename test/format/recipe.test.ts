@@ -7,6 +7,7 @@ import {
   type Recipe,
   type Segment,
   type StreamRef,
+  segmentSizeBytes,
 } from '../../src/format/recipe.js';
 import { SEED } from '../oci/only-dbup-errors.js';
 import { acceptsOrRefuses, damaged, hexIds } from './only-pool-errors.js';
@@ -26,16 +27,24 @@ const segments: fc.Arbitrary<Segment> = fc.oneof(
   fc
     .record({ digestHex: hexIds, sizeBytes: fc.integer({ min: 1, max: 2 ** 40 }), recipeId: hexIds })
     .map((blob): Segment => ({ type: 'blob', blob })),
+  fc
+    .record({
+      contents: streams,
+      frames: streams,
+      parts: filledStreams,
+      more: fc.integer({ min: 1, max: 99 }),
+    })
+    .map(({ more, ...rest }): Segment => {
+      const sizeBytes = Math.ceil(rest.contents.sizeBytes / 1032) + more;
+      return { type: 'opened', opened: { sizeBytes, ...rest } };
+    }),
 );
 const recipes: fc.Arbitrary<Recipe> = fc.oneof(
   streams.map((stream): Recipe => ({ kind: 'plain', sizeBytes: stream.sizeBytes, stream })),
   fc.tuple(streams, fc.array(segments, { maxLength: 20 })).map(
     ([skeleton, list]): Recipe => ({
       kind: 'tar',
-      sizeBytes: list.reduce(
-        (sum, segment) => sum + (segment.type === 'blob' ? segment.blob : segment.stream).sizeBytes,
-        skeleton.sizeBytes,
-      ),
+      sizeBytes: list.reduce((sum, segment) => sum + segmentSizeBytes(segment), skeleton.sizeBytes),
       skeleton,
       segments: list,
     }),
