@@ -2,7 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LEVEL_SETTING, NESTED_SETTING, resolveSettings, SETTINGS, SHARE_SETTING } from '../../src/commands/settings.js';
+import {
+  LEVEL_SETTING,
+  NESTED_SETTING,
+  resolveSettings,
+  SETTINGS,
+  SHARE_SETTING,
+} from '../../src/commands/settings.js';
 import { DbupError } from '../../src/core/errors.js';
 
 let home: string;
