@@ -1,7 +1,7 @@
 import { type OpenedPart, OpenedPartsDecoder } from '../format/opened-parts.js';
 import type { OpenedContent } from '../format/recipe.js';
 import type { ByteSource } from './byte-source.js';
-import { entryName, framesName } from './opened-store.js';
+import { entryName, framesName } from './entry-names.js';
 
 /** Of a local file header (PKWARE's APPNOTE, 4.3.7) and of a data descriptor. */
 const HEADER_SIGNATURE = 0x04034b50;

@@ -5,6 +5,7 @@ import { type OpenedPart, OpenedPartsEncoder } from '../format/opened-parts.js';
 import { BLOCK_KIND } from '../format/pack.js';
 import type { Segment } from '../format/recipe.js';
 import type { ChunkIngest } from './chunk-ingest.js';
+import { entryName, framesName } from './entry-names.js';
 import { StreamWriter } from './stream-writer.js';
 
 /** Frames held back until it is known whether what they surround is opened. */
@@ -190,16 +191,6 @@ export class OpenedStore {
   #cutFor(sizeBytes: number): void {
     if (sizeBytes >= this.#minBytes) this.#contents.cut();
   }
-}
-
-/** What bases are looked for by, for a file in an archive; a gzip file is its own. */
-export function entryName(fileName: string, name: string): string {
-  return name === '' ? fileName : `${fileName}!/${name}`;
-}
-
-/** The same for a file's frames. No file has such a name. */
-export function framesName(fileName: string): string {
-  return `${fileName}!`;
 }
 
 /** Inflates a stream that lies in memory or, all of it, in a file. */
