@@ -55,7 +55,13 @@ const LIMITS = {
   nesting: 8,
   tarExtension: 1_048_576,
 };
-const SNAPSHOT_FEATURES = ['gzip-recipe', 'gzip-checkpoints', 'nested-deflate', 'companions'];
+const SNAPSHOT_FEATURES = [
+  'gzip-recipe',
+  'gzip-checkpoints',
+  'gzip-corrections',
+  'nested-deflate',
+  'companions',
+];
 const CACHED_BLOCKS = 32;
 const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
 
@@ -540,13 +546,13 @@ function* streamBytes(chunks, { depth, length, id }) {
 function readRecipe(chunks, id, length) {
   const bytes = chunks.read(id);
   if (bytes.length < 64 || bytes.toString('latin1', 0, 4) !== 'DBR1') throw damaged('a recipe without magic');
-  if (bytes[4] < 1 || bytes[4] > 4) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
+  if (bytes[4] < 1 || bytes[4] > 5) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
   reserved(bytes, 5, 8);
   if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
   // What follows in a gzip recipe says how to compress the inner blob again.
   if (bytes[4] === 3) return { inner: { length: size(bytes, 16), recipe: bytes.toString('hex', 24, 56) } };
-  // The checkpoints that follow are of use to who compresses it again.
-  if (bytes[4] === 4) return { same: bytes.toString('hex', 16, 48) };
+  // The checkpoints or corrections that follow are of use to who compresses it again.
+  if (bytes[4] === 4 || bytes[4] === 5) return { same: bytes.toString('hex', 16, 48) };
   const stream = streamReference(bytes, 16);
   if (bytes[4] === 1) {
     if (bytes.length !== 64 || stream.length !== length) throw damaged('the sizes of a recipe do not agree');

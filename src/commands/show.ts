@@ -94,8 +94,9 @@ function imageLines({ platform, configDigest, manifestDigest, layers, config }: 
   return [...fields, `Layers: ${layers.length}`, ...table.map((line) => `  ${line}`)];
 }
 
-function describeForm({ form, encoder, reason }: LayerForm): string {
+function describeForm({ form, encoder, correctionBytes = 0, reason }: LayerForm): string {
   if (form === 'plain') return form;
+  if (form === 'corrected') return `open, as ${encoder} with ${formatBytes(correctionBytes)} of corrections`;
   return form === 'exact' ? `open, exact by ${encoder}` : `as it came: ${reason}`;
 }
 

@@ -96,12 +96,17 @@ function versionLines(version: VersionStats): string[] {
   ]);
 }
 
-function describeLayers({ plain, exact, verbatim, encoders, reasons }: LayerForms): string {
+function describeLayers(forms: LayerForms): string {
+  const { plain, exact, corrected, correctionBytes, verbatim, encoders, reasons } = forms;
   const by = encoders.map(({ encoder, layers }) => `${layers} by ${encoder}`).join(', ');
+  const open = [
+    ...(exact > 0 ? [`${exact} exact`] : []),
+    ...(corrected > 0 ? [`${corrected} with ${formatBytes(correctionBytes)} of corrections`] : []),
+  ].join(' and ');
   const why = reasons.map(({ reason, layers }) => `${layers}: ${reason}`).join('; ');
   return [
     `${plain} plain`,
-    ...(exact > 0 ? [`${exact} compressed ones held open and exact (${by})`] : []),
+    ...(open !== '' ? [`compressed ones held open: ${open} (${by})`] : []),
     ...(verbatim > 0 ? [`${verbatim} held compressed (${why})`] : []),
   ].join(', ');
 }

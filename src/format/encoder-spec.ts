@@ -25,7 +25,9 @@ export type EncoderSpec =
       readonly level: number;
       readonly hash: ChromiumHash;
       readonly memLevel: number;
-    };
+    }
+  /** What a model foresees, put right by corrections that stand elsewhere; `level` is the number of the model. */
+  | { readonly family: 'corrected'; readonly level: number };
 
 /** Thrown for a number that a later version may have given a meaning. */
 export class UnknownEncoderError extends RangeError {}
@@ -59,9 +61,18 @@ export type ChromiumHash = (typeof CHROMIUM_HASHES)[number];
 
 export const PIGZ_FLAGS = { independent: 1, single: 2, syncMarkers: 4 } as const;
 
-const FAMILIES = { go: 1, klauspost: 2, pgzip: 3, zlib: 4, gnu: 5, pigz: 6, chromium: 7 } as const;
+const FAMILIES = {
+  go: 1,
+  klauspost: 2,
+  pgzip: 3,
+  zlib: 4,
+  gnu: 5,
+  pigz: 6,
+  chromium: 7,
+  corrected: 8,
+} as const;
 /** Bytes of a spec by the number of its family. */
-const SPEC_BYTES: readonly number[] = [0, 2, 3, 7, 3, 2, 7, 4];
+const SPEC_BYTES: readonly number[] = [0, 2, 3, 7, 3, 2, 7, 4, 2];
 /** Go's Huffman codes without matches, which has no level of its own. */
 const GO_HUFFMAN_LEVEL = 10;
 
@@ -78,7 +89,8 @@ export function encoderName(spec: EncoderSpec): string {
     case 'zlib':
       return spec.memLevel === 8 ? `zlib-${level}` : `zlib-${level}-mem${spec.memLevel}`;
     case 'gnu':
-      return `gnu-${level}`;
+    case 'corrected':
+      return `${family}-${level}`;
     case 'pigz':
       return `pigz-${level}-${spec.blockBytes / 1024}${pigzSuffix(spec.flags)}`;
     case 'chromium':
@@ -153,6 +165,8 @@ function readSpec(view: Buffer): EncoderSpec {
       return { family: 'gnu', level };
     case FAMILIES.chromium:
       return { family: 'chromium', level, hash: readHash(view[2]!), memLevel: view[3]! };
+    case FAMILIES.corrected:
+      return { family: 'corrected', level };
     default:
       return { family: 'pigz', level, flags: view[2]!, blockBytes: view.readUInt32LE(3) };
   }

@@ -43,6 +43,10 @@ export class JsonFields {
     return value;
   }
 
+  optionalCount(name: string): number | undefined {
+    return this.#get(name) === undefined ? undefined : this.count(name);
+  }
+
   array<T>(name: string, maximum: number, item: (value: unknown, where: Where) => T): T[] {
     const value = this.#get(name);
     if (!Array.isArray(value) || value.length > maximum) throw this.#wrong(`has a bad "${name}"`);

@@ -1,6 +1,7 @@
 import { DbupError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { type CheckpointRecipe, decodeCheckpointBody, encodeCheckpointBody } from './checkpoint-recipe.js';
+import type { CorrectionsRecipe } from './corrections-recipe.js';
 import { UnknownEncoderError } from './encoder-spec.js';
 import { decodeGzipBody, encodeGzipBody, type GzipRecipe } from './gzip-recipe.js';
 
@@ -9,7 +10,9 @@ export const RECIPE_MAGIC = 'DBR1';
 const RECIPE_HEAD_BYTES = 16;
 const STREAM_REF_BYTES = 48;
 const BLOB_REF_BYTES = 80;
-const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3, checkpoints: 4 } as const;
+const RECIPE_KIND = { plain: 1, tar: 2, gzip: 3, checkpoints: 4, corrections: 5 } as const;
+const RECIPE_ID_BYTES = 32;
+const CORRECTIONS_BYTES = RECIPE_HEAD_BYTES + RECIPE_ID_BYTES + STREAM_REF_BYTES;
 const OPENED_BYTES = 8 + 3 * STREAM_REF_BYTES;
 const SEGMENT_TYPE = { stream: 0, blob: 1, opened: 2 } as const;
 const SEGMENT_BODY_BYTES: readonly number[] = [STREAM_REF_BYTES, BLOB_REF_BYTES, OPENED_BYTES];
@@ -63,7 +66,8 @@ export type Recipe =
       segments: Segment[];
     }
   | GzipRecipe
-  | CheckpointRecipe;
+  | CheckpointRecipe
+  | CorrectionsRecipe<StreamRef>;
 
 /** Encodes a recipe. @throws DbupError INPUT_TOO_LARGE when it has more segments than a reader accepts */
 export function encodeRecipe(recipe: Recipe): Uint8Array {
@@ -75,6 +79,7 @@ export function encodeRecipe(recipe: Recipe): Uint8Array {
       recipe.kind === 'gzip' ? encodeGzipBody(recipe) : encodeCheckpointBody(recipe),
     ]);
   }
+  if (recipe.kind === 'corrections') return encodeCorrections(recipe);
   if (recipe.kind === 'plain') {
     const out = Buffer.alloc(RECIPE_HEAD_BYTES + STREAM_REF_BYTES);
     writeHead(out, RECIPE_KIND.plain, recipe.sizeBytes);
@@ -118,6 +123,7 @@ export function decodeRecipe(bytes: Uint8Array, where: string): Recipe {
     const decode = kind === RECIPE_KIND.gzip ? decodeGzipBody : decodeCheckpointBody;
     return decodeBody(() => decode(view.subarray(RECIPE_HEAD_BYTES), sizeBytes), where);
   }
+  if (kind === RECIPE_KIND.corrections) return decodeCorrections(view, sizeBytes, where);
   if (kind !== RECIPE_KIND.plain && kind !== RECIPE_KIND.tar) {
     throw unsupported(`recipe ${where} is of kind ${kind}, which this dbup does not know`, {
       recipe: where,
@@ -164,6 +170,23 @@ function decodeTar(view: Buffer, sizeBytes: number, skeleton: StreamRef, where: 
   }
   if (at !== view.length || total !== sizeBytes) throw damagedRecipe(where, 'sizes do not agree');
   return { kind: 'tar', sizeBytes, skeleton, segments };
+}
+
+function encodeCorrections({ sizeBytes, inner, corrections }: CorrectionsRecipe<StreamRef>): Uint8Array {
+  const out = Buffer.alloc(CORRECTIONS_BYTES);
+  writeHead(out, RECIPE_KIND.corrections, sizeBytes);
+  out.write(inner.recipeId, RECIPE_HEAD_BYTES, RECIPE_ID_BYTES, 'hex');
+  writeStreamRef(out, RECIPE_HEAD_BYTES + RECIPE_ID_BYTES, corrections);
+  return out;
+}
+
+function decodeCorrections(view: Buffer, sizeBytes: number, where: string): Recipe {
+  checkReserved(view, 5, 3, where);
+  if (view.length !== CORRECTIONS_BYTES)
+    throw damagedRecipe(where, 'it has another length than corrections have');
+  const recipeId = view.toString('hex', RECIPE_HEAD_BYTES, RECIPE_HEAD_BYTES + RECIPE_ID_BYTES);
+  const corrections = readStreamRef(view, RECIPE_HEAD_BYTES + RECIPE_ID_BYTES, where);
+  return { kind: 'corrections', sizeBytes, inner: { recipeId, sizeBytes }, corrections };
 }
 
 function decodeBody(decode: () => Recipe, where: string): Recipe {

@@ -13,15 +13,19 @@ export const GZIP_CHECKPOINTS_FEATURE = 'gzip-checkpoints';
 export const COMPANIONS_FEATURE = 'companions';
 /** The snapshot leads to recipes with opened segments. */
 export const NESTED_DEFLATE_FEATURE = 'nested-deflate';
+/** The snapshot leads to recipes of corrections of gzip files. */
+export const GZIP_CORRECTIONS_FEATURE = 'gzip-corrections';
 const KNOWN_FEATURES: readonly string[] = [
   GZIP_RECIPE_FEATURE,
   GZIP_CHECKPOINTS_FEATURE,
+  GZIP_CORRECTIONS_FEATURE,
   NESTED_DEFLATE_FEATURE,
   COMPANIONS_FEATURE,
 ];
 const RECIPE_FEATURES: Partial<Record<Recipe['kind'], string>> = {
   gzip: GZIP_RECIPE_FEATURE,
   checkpoints: GZIP_CHECKPOINTS_FEATURE,
+  corrections: GZIP_CORRECTIONS_FEATURE,
 };
 const HEX64 = /^[0-9a-f]{64}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -41,6 +45,8 @@ export interface SnapshotBlob {
   recipeId: string;
   /** Of a compressed blob that is stored open: the encoder that makes it again. For people. */
   encoder?: string;
+  /** Of one that a model makes again with corrections, which `encoder` names: how many bytes of corrections. For people. */
+  correctionBytes?: number;
   /** Of a compressed blob that is stored as it was: why. For people. */
   verbatim?: string;
 }
@@ -244,12 +250,14 @@ function decodeImage(fields: JsonFields): SnapshotImage {
 function decodeBlob(fields: JsonFields): SnapshotBlob {
   const encoder = fields.optionalString('encoder');
   const verbatim = fields.optionalString('verbatim');
+  const correctionBytes = fields.optionalCount('correctionBytes');
   return {
     digest: fields.string('digest', DIGEST),
     sizeBytes: fields.count('sizeBytes'),
     mediaType: fields.string('mediaType'),
     recipeId: fields.string('recipeId', HEX64),
     ...(encoder !== undefined && { encoder }),
+    ...(correctionBytes !== undefined && { correctionBytes }),
     ...(verbatim !== undefined && { verbatim }),
   };
 }

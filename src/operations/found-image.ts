@@ -57,13 +57,14 @@ export function checkDiffId(
 }
 
 export function snapshotBlob(blob: StoredBlob, mediaType: string): SnapshotBlob {
-  const { digestHex, sizeBytes, recipeId, encoder, verbatim } = blob;
+  const { digestHex, sizeBytes, recipeId, encoder, correctionBytes, verbatim } = blob;
   return {
     digest: `sha256:${digestHex}`,
     sizeBytes,
     mediaType,
     recipeId,
     ...(encoder !== undefined && { encoder }),
+    ...(correctionBytes !== undefined && { correctionBytes }),
     ...(verbatim !== undefined && { verbatim }),
   };
 }

@@ -64,7 +64,7 @@ export class GzipQueue {
     const work = `storing ${name}`;
     const totalBytes = region.sizeBytes;
     report({ type: 'start', task: work, subject: name, totalBytes });
-    const stored = await storeGzip(this.#ingest, region, task, (doneBytes) => {
+    const stored = await storeGzip(this.#ingest, region, this.#workers, task, (doneBytes) => {
       throwIfInterrupted(signal);
       report({ type: 'bytes', task: work, doneBytes, totalBytes });
     });

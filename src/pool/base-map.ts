@@ -72,7 +72,7 @@ export class BaseMap {
     this.#addNode(Buffer.from(recipeId, 'hex'));
     const recipe = await readRecipe(this.#cache, recipeId, sizeBytes);
     if (recipe.kind === 'tar') await this.#addTar(recipe);
-    else if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints')
+    else if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints' || recipe.kind === 'corrections')
       await this.addBlob(recipe.inner.recipeId, recipe.inner.sizeBytes, depth + 1);
     else await this.#addStream(recipe.stream);
   }

@@ -40,7 +40,9 @@ export async function openBlobRange(
 }
 
 async function openGzipRange(cache: BlockCache, recipe: GzipRecipe, range: ByteRange): Promise<ByteSource> {
-  const { inner, checkpoints } = await readGzipInner(cache, recipe, 1);
+  const { inner, checkpoints, corrections } = await readGzipInner(cache, recipe, 1);
+  // Corrections are of use from the beginning on only.
+  if (corrections) return RangeSource.open(await openParts(cache, recipe, true, 1), range);
   const parts = partsIn(partsOf(recipe, checkpoints), range);
   const first = parts[0]!;
   const historyBytes = Math.min(first.plainAt, STATE_HISTORY_BYTES);

@@ -6,6 +6,7 @@ import { type BlobRef, decodeRecipe, type Recipe, type Segment, type StreamRef }
 import { Sha256Stream } from '../hash/sha256.js';
 import type { BlockCache } from './block-cache.js';
 import { type ByteSource, NOTHING, SequenceSource, StreamSource, TarSource } from './byte-source.js';
+import { CorrectedSource } from './corrected-source.js';
 import { GzipSource, partsOf } from './gzip-source.js';
 import { OpenedSource } from './opened-source.js';
 import { FileSource, KeptSource } from './rebuilt-source.js';
@@ -124,13 +125,22 @@ export async function openParts(
   depth: number,
 ): Promise<ByteSource> {
   if (recipe.kind === 'gzip') {
-    const { inner, checkpoints } = await readGzipInner(cache, recipe, depth);
+    const { inner, checkpoints, corrections } = await readGzipInner(cache, recipe, depth);
+    if (corrections) {
+      const plain = await openParts(cache, inner, verifyChunks, depth + 2);
+      return new CorrectedSource(
+        cache.gzip,
+        recipe,
+        plain,
+        new StreamSource(cache, corrections, verifyChunks),
+      );
+    }
     const parts = partsOf(recipe, checkpoints);
     // What covers the gzip file proves the plain bytes as well.
     const source = await openParts(cache, inner, verifyChunks, depth + (checkpoints.length > 0 ? 2 : 1));
     return new GzipSource(cache.gzip, recipe, source, { parts, history: NOTHING });
   }
-  if (recipe.kind === 'checkpoints') {
+  if (recipe.kind === 'checkpoints' || recipe.kind === 'corrections') {
     checkRecipeDepth(recipe.inner.recipeId, depth + 1);
     const inner = await readRecipe(cache, recipe.inner.recipeId, recipe.sizeBytes);
     return openParts(cache, inner, verifyChunks, depth + 1);
@@ -144,18 +154,19 @@ export async function openParts(
   return new TarSource(new StreamSource(cache, recipe.skeleton, verifyChunks), content);
 }
 
-/** The recipe of a gzip file's plain bytes, and the checkpoints if there are any. */
+/** The recipe of a gzip file's plain bytes, and the checkpoints or corrections if there are any. */
 export async function readGzipInner(
   cache: BlockCache,
   { inner: { recipeId, sizeBytes } }: GzipRecipe,
   depth: number,
-): Promise<{ inner: Recipe; checkpoints: Checkpoint[] }> {
+): Promise<{ inner: Recipe; checkpoints: Checkpoint[]; corrections?: StreamRef }> {
   checkRecipeDepth(recipeId, depth + 1);
   const inner = await readRecipe(cache, recipeId, sizeBytes);
-  if (inner.kind !== 'checkpoints') return { inner, checkpoints: [] };
+  if (inner.kind !== 'checkpoints' && inner.kind !== 'corrections') return { inner, checkpoints: [] };
   checkRecipeDepth(inner.inner.recipeId, depth + 2);
-  const { checkpoints } = inner;
-  return { inner: await readRecipe(cache, inner.inner.recipeId, sizeBytes), checkpoints };
+  const plain = await readRecipe(cache, inner.inner.recipeId, sizeBytes);
+  if (inner.kind === 'corrections') return { inner: plain, checkpoints: [], corrections: inner.corrections };
+  return { inner: plain, checkpoints: inner.checkpoints };
 }
 
 function openContent(

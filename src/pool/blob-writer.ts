@@ -12,6 +12,8 @@ import type { TarContentSink } from './tar-content-sink.js';
 export interface StoredBlob extends BlobRef {
   /** It is stored open; this encoder makes it again. */
   encoder?: string;
+  /** Of one that a model makes again with corrections: how long those are. */
+  correctionBytes?: number;
   /** It is stored as it was, for this reason. */
   verbatim?: string;
 }

@@ -1,14 +1,18 @@
 import { open } from 'node:fs/promises';
 import { inflateGzip } from '../compress/exact/inflate-gzip.js';
 import type { ReadAt } from '../compress/exact/inflate-member.js';
+import type { VerbatimReason } from '../compress/exact/prove-gzip.js';
 import { type PlainDigest, PlainDigester } from '../compress/plain-digest.js';
 import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import { type EncoderSpec, encoderName } from '../format/encoder-spec.js';
 import { GZIP_CHECKPOINTS_FEATURE, GZIP_RECIPE_FEATURE } from '../format/snapshot.js';
 import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
-import type { FileRegion, GzipProofTask } from './gzip-workers.js';
+import { storeCorrected } from './corrected-blob.js';
+import type { FileRegion, GzipProofTask, GzipWorkers } from './gzip-workers.js';
 
+/** Why an encoder may be lacking whose streams a model comes near. */
+const CORRECTABLE: ReadonlySet<VerbatimReason> = new Set(['unknown-encoder', 'differs-late']);
 const READ_BYTES = 1024 * 1024;
 
 /** A gzip file that was taken into the pool. */
@@ -24,13 +28,14 @@ export interface StoredGzip {
 
 /**
  * Takes a gzip file into the pool: as its plain bytes and a recipe where `task` proves that these make it again, else
- * as it is. The plain bytes are stored while the proof is under way; where it fails late, they are left behind as
+ * with corrections of what a model foresees, or else as it is. The plain bytes are stored while the proof is under way; where it fails late, they are left behind as
  * chunks that nothing needs.
  * @param onRead told how far it has come; what it throws ends it
  */
 export async function storeGzip(
   ingest: ChunkIngest,
   region: FileRegion,
+  workers: GzipWorkers,
   task: GzipProofTask,
   onRead: (doneBytes: number) => void,
 ): Promise<StoredGzip> {
@@ -44,8 +49,12 @@ export async function storeGzip(
     const opened = (await task.likely) === null ? null : await storeOpen(ingest, readAt, task);
     const proof = await task.proof;
     if (!proof.exact || opened?.sizeBytes !== proof.plainBytes) {
-      const { blob, plain } = await storeVerbatim(ingest, readAt);
       const reason = proof.exact ? 'damaged' : proof.reason;
+      const corrected = CORRECTABLE.has(reason)
+        ? await storeCorrected(ingest, region, workers, readAt)
+        : null;
+      if (corrected) return corrected;
+      const { blob, plain } = await storeVerbatim(ingest, readAt);
       return {
         blob: plain === undefined ? blob : { ...blob, verbatim: reason },
         plain,

@@ -3,13 +3,16 @@ import { parentPort } from 'node:worker_threads';
 import { EncoderStock } from '../compress/exact/encoder-stock.js';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
+import { type CorrectionStep, GzipCorrector } from '../compress/exact/tokens/correct-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
 import { type EncodeAnswer, SlotFiller } from './encode-slot.js';
-import type { EncodeJob, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+import type { CorrectJob, EncodeJob, FileRegion, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
 import { runPartsJob } from './parts-jobs.js';
 
 const streams = new Map<number, GzipRebuilder>();
 const encoders = new EncoderStock();
+/** Null where no model is near enough. */
+const correctors = new Map<number, { corrector: GzipCorrector | null; fd: number }>();
 /** Proofs wait for their file's bytes to be inflated; a second one must not take the thread's time meanwhile. */
 let proofs: Promise<unknown> = Promise.resolve();
 
@@ -29,23 +32,47 @@ async function run(job: GzipJob): Promise<unknown> {
       return null;
     case 'encode':
       return encode(streams.get(job.stream), job);
+    case 'correct':
+      return correct(job);
     case 'close':
       streams.get(job.stream)?.release();
       streams.delete(job.stream);
+      endCorrecting(job.stream);
       return null;
     default:
       return runPartsJob(job);
   }
 }
 
+function correct({ stream, region }: CorrectJob): CorrectionStep {
+  let open = correctors.get(stream);
+  if (!open) {
+    const fd = openSync(region.path, 'r');
+    open = { corrector: null, fd };
+    correctors.set(stream, open);
+    open.corrector = GzipCorrector.open({ sizeBytes: region.sizeBytes, read: readerOf(fd, region) });
+  }
+  return open.corrector?.step() ?? null;
+}
+
+function endCorrecting(stream: number): void {
+  const open = correctors.get(stream);
+  correctors.delete(stream);
+  if (open) closeSync(open.fd);
+}
+
+function readerOf(fd: number, { offsetBytes, sizeBytes }: FileRegion) {
+  return (into: Uint8Array, position: number): number =>
+    readSync(fd, into, 0, Math.max(0, Math.min(into.length, sizeBytes - position)), offsetBytes + position);
+}
+
 async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
-  const { path, offsetBytes, sizeBytes } = job.region;
+  const { path, sizeBytes } = job.region;
   const cancelled = new Int32Array(job.cancelled);
   const isCancelled = (): boolean => Atomics.load(cancelled, 0) !== 0;
   const fd = openSync(path, 'r');
   try {
-    const read = (into: Uint8Array, position: number): number =>
-      readSync(fd, into, 0, Math.max(0, Math.min(into.length, sizeBytes - position)), offsetBytes + position);
+    const read = readerOf(fd, job.region);
     const options = { last: job.last, isCancelled };
     return await (job.type === 'probe' ? probeGzip : proveGzip)({ sizeBytes, read }, options);
   } finally {
@@ -55,10 +82,11 @@ async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
 
 function encode(
   rebuilder: GzipRebuilder | undefined,
-  { slot, plainBytes, isLast, lookaheadBytes }: EncodeJob,
+  { slot, plainBytes, isLast, lookaheadBytes, frames }: EncodeJob,
 ): EncodeAnswer {
   if (!rebuilder) throw new Error('a gzip file that was not begun');
   const filler = new SlotFiller(slot);
+  rebuilder.correct(frames);
   rebuilder.write(slot.plain.subarray(0, plainBytes), filler.take);
   if (isLast) rebuilder.finish(filler.take, slot.plain.subarray(plainBytes, plainBytes + lookaheadBytes));
   return filler.answer;

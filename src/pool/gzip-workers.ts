@@ -1,6 +1,8 @@
 import type { GzipPart } from '../compress/exact/gzip-parts.js';
 import type { GzipProof, VerbatimReason } from '../compress/exact/prove-gzip.js';
 import { STATE_LOOKAHEAD_BYTES } from '../compress/exact/resumable-encoder.js';
+import type { CorrectionStep } from '../compress/exact/tokens/correct-gzip.js';
+import type { CorrectionFrame } from '../compress/exact/tokens/correction-frame.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { GzipMember } from '../format/gzip-recipe.js';
 import { type WorkerLane, WorkerPool } from '../stream/worker-pool.js';
@@ -63,6 +65,15 @@ export interface EncodeJob {
   isLast: boolean;
   /** Plain bytes after these, which belong to the next part. */
   lookaheadBytes: number;
+  /** What the bytes up to the last of these want, if the file is made with corrections. */
+  frames: readonly CorrectionFrame[];
+}
+
+/** Take the next stretch of a gzip file apart; the first job of a stream begins with the file. */
+export interface CorrectJob {
+  type: 'correct';
+  stream: number;
+  region: FileRegion;
 }
 
 export interface CloseJob {
@@ -70,7 +81,7 @@ export interface CloseJob {
   stream: number;
 }
 
-export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CloseJob | PartsJob;
+export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CorrectJob | CloseJob | PartsJob;
 
 /** A proof under way in another thread. */
 export interface GzipProofTask {
@@ -166,6 +177,22 @@ export class GzipWorkers {
     return this.#pool.run(job);
   }
 
+  /** Takes a gzip file apart in a thread, a stretch at a time; ends with what it was found to be, or null. */
+  async *correct(region: FileRegion): AsyncGenerator<NonNullable<CorrectionStep>, void> {
+    const stream = this.#nextStream++;
+    const lane = this.#pool.openLane();
+    try {
+      for (;;) {
+        const step = await lane.run<CorrectionStep>({ type: 'correct', stream, region });
+        if (step) yield step;
+        if (!step || step.found) return;
+      }
+    } finally {
+      lane.run({ type: 'close', stream }).catch(() => {});
+      lane.close();
+    }
+  }
+
   close(): Promise<void> {
     return this.#pool.close();
   }
@@ -189,9 +216,10 @@ export class GzipStream {
     plainBytes: number,
     isLast: boolean,
     lookaheadBytes = 0,
+    frames: readonly CorrectionFrame[] = [],
   ): Promise<EncodeAnswer> {
     const stream = this.#stream;
-    const job: EncodeJob = { type: 'encode', stream, slot, plainBytes, isLast, lookaheadBytes };
+    const job: EncodeJob = { type: 'encode', stream, slot, plainBytes, isLast, lookaheadBytes, frames };
     const encoded = this.#lane.run<EncodeAnswer>(job);
     encoded.catch(() => {});
     await this.#opened;

@@ -142,6 +142,7 @@ export class Reachability {
 /** The streams of a recipe itself, not of the blobs in it. */
 export function streamsOf(recipe: Recipe): StreamRef[] {
   if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') return [];
+  if (recipe.kind === 'corrections') return [recipe.corrections];
   if (recipe.kind === 'plain') return [recipe.stream];
   const streams = [recipe.skeleton];
   for (const segment of recipe.segments) {
@@ -159,7 +160,9 @@ function hasOpenedSegment(recipe: Recipe): boolean {
 
 /** The recipes that a recipe leads to. */
 export function recipesIn(recipe: Recipe): { recipeId: string; sizeBytes: number }[] {
-  if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints') return [recipe.inner];
+  if (recipe.kind === 'gzip' || recipe.kind === 'checkpoints' || recipe.kind === 'corrections') {
+    return [recipe.inner];
+  }
   if (recipe.kind === 'plain') return [];
   return recipe.segments.flatMap((segment) => (segment.type === 'blob' ? [segment.blob] : []));
 }

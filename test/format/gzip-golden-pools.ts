@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib';
 import type { EncoderSpec } from '../../src/format/encoder-spec.js';
 import { archiveOf } from '../support/archive-layouts.js';
+import { makeInput } from '../support/deflate-inputs.mjs';
 import { type CompressedLayer, gzipBy, layoutOfLayers, PGZIP_HEADER } from '../support/gzip-files.js';
 import { concatBytes, noise, tarEnd, tarFile } from '../support/tar-builder.js';
 import type { Maker } from './golden-expectation.js';
@@ -14,6 +16,11 @@ const byGo = (plain: Uint8Array): CompressedLayer => ({
 const byPgzip = (plain: Uint8Array): CompressedLayer => ({
   plain,
   compressed: gzipBy(PGZIP, plain, PGZIP_HEADER),
+});
+/** Near enough to a model. */
+const byNobody = (plain: Uint8Array): CompressedLayer => ({
+  plain,
+  compressed: gzipSync(plain, { memLevel: 3 }),
 });
 const letters = (seed: number, length: number) => noise(seed, length).map((byte) => 97 + (byte & 15));
 
@@ -38,6 +45,10 @@ export const GZIP_POOLS: Readonly<Record<string, Maker>> = {
   'sound-gzip': saved(
     byGo(concatBytes([tarFile('a', letters(1, 9000)), tarEnd()])),
     byPgzip(concatBytes([tarFile('b', letters(2, 9000)), tarEnd()])),
+  ),
+  'sound-gzip-corrections': saved(
+    byNobody(concatBytes([tarFile('c', makeInput('text', 5, 60_000)), tarEnd()])),
+    byGo(concatBytes([tarFile('d', letters(6, 9000)), tarEnd()])),
   ),
   'sound-gzip-checkpoints': saved(byGo(longLayer(3)), byPgzip(longLayer(4))),
 };

@@ -37,6 +37,8 @@ export function createEncoder(spec: EncoderSpec): DeflateEncoder {
       return createGnuGzipEncoder({ level: level as ZlibLevel });
     case 'pigz':
       return createPigz(spec);
+    case 'corrected':
+      throw new RangeError('a corrected stream wants its corrections');
     case 'chromium': {
       const { hash, memLevel } = spec;
       return createChromiumEncoder({ level: level as ZlibLevel, memLevel: memLevel as 8 | 9, hash });

@@ -6,6 +6,9 @@ import { EncoderStock } from './encoder-stock.js';
 import { gzipTrailer } from './gzip-header.js';
 import type { GzipPart } from './gzip-parts.js';
 import { isResumable } from './resumable-encoder.js';
+import { CorrectedEncoder } from './tokens/corrected-encoder.js';
+import type { CorrectionFrame } from './tokens/correction-frame.js';
+import { TOKEN_MODELS } from './tokens/token-models.js';
 
 /** Encoders kept for the members to come. */
 const MAX_ENCODERS = 4;
@@ -20,6 +23,9 @@ export class GzipRebuilder {
   readonly #part: GzipPart | undefined;
   readonly #stock: EncoderStock;
   readonly #encoders = new Map<string, DeflateEncoder>();
+  /** Corrections that no encoder has yet, and the one that has those before: there is one at most. */
+  readonly #frames: CorrectionFrame[] = [];
+  #corrected: CorrectedEncoder | null = null;
   /** The member in the making, or the next one. */
   #number = 0;
   #encoder: DeflateEncoder | null = null;
@@ -48,6 +54,12 @@ export class GzipRebuilder {
     if (!part) return;
     if (part.encodedBytes !== null) this.#partBytes = part.encodedBytes;
     if (part.state) this.#resume(part.state, part, history);
+  }
+
+  /** Takes corrections, which must come before the plain bytes they are for, and all before `finish`. */
+  correct(frames: readonly CorrectionFrame[]): void {
+    if (this.#corrected) for (const frame of frames) this.#corrected.give(frame);
+    else this.#frames.push(...frames);
   }
 
   /**
@@ -134,6 +146,7 @@ export class GzipRebuilder {
   }
 
   #encoderOf(spec: EncoderSpec): DeflateEncoder {
+    if (spec.family === 'corrected') return this.#correctedEncoder(spec.level);
     const name = encoderName(spec);
     let encoder = this.#encoders.get(name);
     if (!encoder) {
@@ -143,6 +156,18 @@ export class GzipRebuilder {
     }
     encoder.reset();
     return encoder;
+  }
+
+  #correctedEncoder(number: number): DeflateEncoder {
+    const model = TOKEN_MODELS[number - 1];
+    if (!model) throw new RangeError(`there is no model ${number}`);
+    if (!this.#corrected) {
+      this.#corrected = new CorrectedEncoder(model);
+      this.correct(this.#frames.splice(0));
+    }
+    if (this.#corrected.model !== model) throw new RangeError('a file is corrected by one model');
+    this.#corrected.reset();
+    return this.#corrected;
   }
 }
 

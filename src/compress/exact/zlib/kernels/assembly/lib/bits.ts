@@ -55,13 +55,18 @@ export function alignToByte(): void {
   if (pendingBits) putBits(0, 8 - pendingBits);
 }
 
+/** Appends whole bytes at a byte border. */
+export function putBytes(bytes: usize, count: u32): void {
+  memory.copy(out, bytes, count);
+  out += count;
+}
+
 /** Appends a stored block; `bytes` may be 0 when `count` is. */
 export function putStored(bytes: usize, count: u32, last: bool): void {
   putBits(last ? 1 : 0, 3);
   alignToByte();
   putBits(<u64>(count & 0xffff) | (<u64>(~count & 0xffff) << 16), 32);
-  memory.copy(out, bytes, count);
-  out += count;
+  putBytes(bytes, count);
 }
 
 /**

@@ -8,28 +8,28 @@ import {
   Alphabet, addDynamicBits, buildCode, clearBitSums, codeOfLengths, dynamicBits, fixedBits,
 } from './trees';
 
-const FIXED_LITERAL_LENGTHS: usize = memory.data(288, 16);
-const FIXED_LITERAL_CODES: usize = memory.data(2 * 288, 16);
-const FIXED_DISTANCE_LENGTHS: usize = memory.data(32, 16);
-const FIXED_DISTANCE_CODES: usize = memory.data(64, 16);
+export const FIXED_LITERAL_LENGTHS: usize = memory.data(288, 16);
+export const FIXED_LITERAL_CODES: usize = memory.data(2 * 288, 16);
+export const FIXED_DISTANCE_LENGTHS: usize = memory.data(32, 16);
+export const FIXED_DISTANCE_CODES: usize = memory.data(64, 16);
 const LENGTH_CODE_EXTRA: usize = memory.data<u8>([2, 3, 7]);
 /** In which order a block's header gives the lengths of the code for lengths. */
-const HEADER_ORDER: usize = memory.data<u8>([
+export const HEADER_ORDER: usize = memory.data<u8>([
   16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ]);
 
-const LITERALS = changetype<Alphabet>(memory.data(32, 16));
-const DISTANCES = changetype<Alphabet>(memory.data(32, 16));
-const CODE_LENGTHS = changetype<Alphabet>(memory.data(32, 16));
+export const LITERALS = changetype<Alphabet>(memory.data(32, 16));
+export const DISTANCES = changetype<Alphabet>(memory.data(32, 16));
+export const CODE_LENGTHS = changetype<Alphabet>(memory.data(32, 16));
 
 /** u16: what the header says of the two codes' lengths: symbol | extra bits << 5. */
-const RUNS: usize = memory.data(2 * 320, 16);
+export const RUNS: usize = memory.data(2 * 320, 16);
 /** u32 by literal, length - 3 and distance code: the bits to write | their count << 24. */
 const LITERAL_BITS: usize = memory.data(4 * 256, 16);
 const LENGTH_BITS: usize = memory.data(4 * 256, 16);
 const DISTANCE_BITS: usize = memory.data(4 * 32, 16);
 
-let runsEnd: usize = RUNS;
+export let runsEnd: usize = RUNS;
 let tokenEnd: usize = TOKENS;
 let tokenLimit: usize = TOKENS;
 /** The window index where the block begins; below 0 when that has left the window. */
@@ -119,7 +119,6 @@ function countTokens(): void {
   const distances = DISTANCES.weights;
   memory.fill(literals, 0, LITERAL_CODES << 2);
   memory.fill(distances, 0, DISTANCE_CODES << 2);
-  memory.fill(CODE_LENGTHS.weights, 0, LENGTH_CODES_CODES << 2);
   store<u32>(literals, 1, END_OF_BLOCK << 2);
   const end = tokenEnd;
   for (let token = TOKENS; token < end; token += 4) {
@@ -137,14 +136,20 @@ function countTokens(): void {
   }
 }
 
-function addRun(symbol: u32, extra: u32): void {
+/** Begins to say a block's code lengths anew. */
+export function clearRuns(): void {
+  runsEnd = RUNS;
+  memory.fill(CODE_LENGTHS.weights, 0, LENGTH_CODES_CODES << 2);
+}
+
+export function addRun(symbol: u32, extra: u32): void {
   store<u16>(runsEnd, symbol | (extra << 5));
   runsEnd += 2;
   weigh(CODE_LENGTHS, symbol);
 }
 
 /** Says the lengths of symbols 0 to `largest` in runs (RFC 1951, 3.2.7), as greedily as zlib does. */
-function addRuns(lengths: usize, largest: u32): void {
+export function addRuns(lengths: usize, largest: u32): void {
   let symbol: u32 = 0;
   let before: u32 = 0xff;
   while (symbol <= largest) {
@@ -174,7 +179,7 @@ function addRuns(lengths: usize, largest: u32): void {
   }
 }
 
-function putHeader(literals: u32, distances: u32, lengthCodes: u32): void {
+export function putHeader(literals: u32, distances: u32, lengthCodes: u32): void {
   putBits((literals - 256) | (distances << 5) | ((lengthCodes - 4) << 10), 14);
   for (let rank: u32 = 0; rank < lengthCodes; rank++) {
     putBits(load<u8>(CODE_LENGTHS.lengths + load<u8>(HEADER_ORDER + rank)), 3);
@@ -189,6 +194,20 @@ function putHeader(literals: u32, distances: u32, lengthCodes: u32): void {
 
 /** Writes all tokens and the end of the block with the given codes. */
 function putContent(lengths: usize, codes: usize, distanceLengths: usize, distanceCodes: usize): void {
+  prepareContent(lengths, codes, distanceLengths, distanceCodes);
+  putContentTokens(TOKENS, tokenEnd);
+  putBits(load<u16>(codes, END_OF_BLOCK << 1), load<u8>(lengths, END_OF_BLOCK));
+}
+
+/** Writes the tokens in [token, end) with the codes given last. */
+export function putContentTokens(token: usize, end: usize): void {
+  putTokens(
+    token, end, LITERAL_BITS, LENGTH_BITS, DISTANCE_BITS, DISTANCE_CODE, DISTANCE_BASE, DISTANCE_EXTRA,
+  );
+}
+
+/** Says which codes the tokens to come are written with. */
+export function prepareContent(lengths: usize, codes: usize, distanceLengths: usize, distanceCodes: usize): void {
   for (let n: u32 = 0; n < 256; n++) {
     const literal = <u32>load<u16>(codes + (n << 1)) | (<u32>load<u8>(lengths + n) << 24);
     store<u32>(LITERAL_BITS + (n << 2), literal);
@@ -201,16 +220,12 @@ function putContent(lengths: usize, codes: usize, distanceLengths: usize, distan
     const bits = <u32>load<u16>(distanceCodes + (n << 1)) | (<u32>load<u8>(distanceLengths + n) << 24);
     store<u32>(DISTANCE_BITS + (n << 2), bits);
   }
-  putTokens(
-    TOKENS, tokenEnd, LITERAL_BITS, LENGTH_BITS, DISTANCE_BITS, DISTANCE_CODE, DISTANCE_BASE, DISTANCE_EXTRA,
-  );
-  putBits(load<u16>(codes, END_OF_BLOCK << 1), load<u8>(lengths, END_OF_BLOCK));
 }
 
 /** Ends the block before the window index `end`, and begins the next one there. */
 export function endBlock(end: u32, last: bool): void {
   clearBitSums();
-  runsEnd = RUNS;
+  clearRuns();
   countTokens();
   const largestLiteral = buildCode(LITERALS);
   const largestDistance = buildCode(DISTANCES);
