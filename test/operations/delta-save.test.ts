@@ -53,6 +53,17 @@ async function saveAgain(
   return { newBytes, data };
 }
 
+/** Each version keeps what the ones before it changed, and changes ten stretches of 100 bytes. */
+function changedSince(version: number): Uint8Array {
+  const bytes = noise(77, FILE_BYTES);
+  for (let step = 1; step <= version; step++) {
+    const random = seededRandom(step);
+    for (let i = 0; i < 40; i++)
+      bytes.set(noise(step * 100 + i, 200), Math.floor(random() * (FILE_BYTES - 100)));
+  }
+  return bytes;
+}
+
 describe('a save beside earlier versions', () => {
   const files = (version: number, name = (i: number) => `usr/lib/file-${i}`): Record<string, Uint8Array> =>
     Object.fromEntries([1, 2, 3].map((i) => [name(i), altered(i, version)]));
@@ -63,6 +74,18 @@ describe('a save beside earlier versions', () => {
     const { newBytes, data } = await saveAgain(room, 'app:1', image('app:1', files(1)));
     expect(data.map(({ codec }) => codec)).toContain(BLOCK_CODEC.delta);
     expect(newBytes).toBeLessThan(0.05 * 3 * FILE_BYTES);
+  });
+
+  it('costs no more and more the longer the history is', async () => {
+    await using room = await PoolRoom.create();
+    const added: number[] = [];
+    for (let version = 0; version <= 36; version++)
+      added.push((await room.saveBytes(image('app:1', { file: changedSince(version) }))).newBytes);
+    const mean = (from: number, to: number): number =>
+      added.slice(from, to).reduce((sum, bytes) => sum + bytes, 0) / (to - from);
+    // All that the last versions changed since the first ones would be six times as much.
+    expect(mean(27, 37)).toBeLessThan(3 * mean(1, 11));
+    expect(Buffer.from(await room.load('app:1')).includes(changedSince(36))).toBe(true);
   });
 
   it('finds it under another name of the image', async () => {
