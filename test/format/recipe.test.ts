@@ -117,7 +117,7 @@ describe('recipe', () => {
     }
   });
 
-  it.each([0, 5, 9, 255])('refuses kind %i as one it does not know', (kind) => {
+  it.each([0, 6, 9, 255])('refuses kind %i as one it does not know', (kind) => {
     expect(changed(PLAIN, (b) => b.writeUInt8(kind, 4))).toThrow(
       expect.objectContaining({ code: 'POOL_FORMAT_UNSUPPORTED' }),
     );

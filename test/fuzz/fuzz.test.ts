@@ -58,9 +58,16 @@ describe('the fuzzer', () => {
   });
 });
 
+/** Here only what would never end counts; the long run holds each input to its share of time. */
+const ENDLESS_CPU_SECONDS = 60;
+
 describe.each(ALL_TARGETS.map((one) => [one.name, one] as const))('%s', (name, one) => {
   it(`takes ${one.shortInputs} inputs of seed ${SEED}`, async () => {
-    const { inputs } = await runTarget(one, { seed: SEED, count: one.shortInputs });
+    const { inputs } = await runTarget(one, {
+      seed: SEED,
+      count: one.shortInputs,
+      mostCpuSeconds: ENDLESS_CPU_SECONDS,
+    });
     expect(inputs).toBe(one.shortInputs);
   });
 
