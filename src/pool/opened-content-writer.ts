@@ -6,7 +6,7 @@ import { OpenedQueue } from './opened-queue.js';
 import type { Opening } from './opening.js';
 import type { TarContentSink } from './tar-content-sink.js';
 
-/** Of smaller files, opening gains less than it costs (docs/decisions/0008). */
+/** Of smaller files, opening gains less than it costs (docs/decisions/0012). */
 const MIN_FILE_BYTES = 16 * 1024;
 const MIN_GZIP_BYTES = 1024 * 1024;
 /** A file of so many bytes that is none to be opened goes past the queue, once what waits in it is stored. */
