@@ -23,6 +23,7 @@ export class BasePins {
   readonly #blocks = new Map<number, LeaningBlock>();
   /** By entry: how many delta blocks have it for a base. */
   readonly #pins = new Map<number, number>();
+  readonly #released = new Set<number>();
 
   /** @param isNamed whether an entry of the chunk table is needed for its own bytes */
   constructor(chunks: ChunkCatalog, isNamed: (entry: number) => boolean) {
@@ -63,15 +64,19 @@ export class BasePins {
     return Math.round(freed.reduce((sum, entry) => sum + this.#storedBytes(entry), 0));
   }
 
-  /** Says that a block will lean on nothing. */
+  /** Says that a block will lean on nothing, whatever may need its chunks. */
   release(address: BlockAddress): void {
-    this.#letGo(this.#bases.keyOf(address), []);
+    const key = this.#bases.keyOf(address);
+    this.#released.add(key);
+    this.#letGo(key, []);
   }
 
   /** One more of the chunks of its block is needed. */
   #need(entry: number): void {
     for (const address of this.#bases.leaningBlocksOf(entry)) {
-      const known = this.#blocks.get(this.#bases.keyOf(address));
+      const key = this.#bases.keyOf(address);
+      if (this.#released.has(key)) continue;
+      const known = this.#blocks.get(key);
       if (known) {
         known.needed++;
         continue;

@@ -93,6 +93,20 @@ describe('what blocks lean on', () => {
     expect(pins.leans({ packIndex: 3, blockIndex: 0 })).toBe(false);
   });
 
+  it('stays released when what leans on its chunks is asked about', () => {
+    const { pins, needed } = pinsOf(catalogOf(chain), 'c');
+    const [top, middle] = [
+      { packIndex: 2, blockIndex: 0 },
+      { packIndex: 1, blockIndex: 0 },
+    ];
+    pins.release(middle);
+    expect(needed()).toBe('bc');
+    pins.pinnedBytes(top);
+    expect(pins.leans(middle)).toBe(false);
+    expect(pins.blocks()).toEqual([top]);
+    expect(needed()).toBe('bc');
+  });
+
   it('counts for every copy of a chunk that a reader may use, where a deleter asks', () => {
     const twice = {
       p0: [{ chunks: 'ab' }],
