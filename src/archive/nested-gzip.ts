@@ -16,6 +16,8 @@ class GzipScan implements NestedScan {
   #header: Buffer | null = Buffer.alloc(0);
   readonly #sizeBytes: number;
   #deflateLeft = 0;
+  /** What a piece has does not depend on where others ended: what follows a header that is none is like it. */
+  #restIs: 'contents' | 'frame' = 'frame';
 
   constructor(sizeBytes: number) {
     this.#sizeBytes = sizeBytes;
@@ -32,6 +34,7 @@ class GzipScan implements NestedScan {
       this.#header = null;
       const deflateBytes = headerBytes === null ? 0 : this.#sizeBytes - headerBytes - TRAILER_BYTES;
       if (headerBytes === null || deflateBytes <= 0) {
+        this.#restIs = 'contents';
         yield { kind: 'contents', bytes: header };
         rest = bytes.subarray(header.length - held);
       } else {
@@ -49,7 +52,7 @@ class GzipScan implements NestedScan {
       rest = rest.subarray(piece.length);
       if (this.#deflateLeft === 0) yield { kind: 'end-deflate' };
     }
-    if (rest.length > 0) yield { kind: 'frame', bytes: rest };
+    if (rest.length > 0) yield { kind: this.#restIs, bytes: rest };
   }
 
   *finish(): Generator<ScanPiece> {

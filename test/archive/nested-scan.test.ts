@@ -132,6 +132,12 @@ describe('the scan of files that hold deflate streams', () => {
       expect(createNestedScan(Buffer.from(head, 'latin1'), 1000), head).toBeNull();
   });
 
+  it('says the same of a gzip file without a stream, however it comes', () => {
+    const bytes = Uint8Array.of(0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 255, 65, 0, 3, 0, 0, 0, 0, 0, 0, 0);
+    for (const most of [1, 5, 100])
+      expect(new Set(scan(bytes, most, most).map(({ kind }) => kind))).toEqual(new Set(['contents']));
+  });
+
   it('gives all bytes back of files that were cut off or damaged (seed 20261122)', () => {
     const random = seededRandom(20261122);
     for (let round = 0; round < 600; round++) {

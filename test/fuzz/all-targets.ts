@@ -7,6 +7,7 @@ import {
   x86Target,
   zstdBlockTarget,
 } from './targets/coder-targets.js';
+import { correctionsTarget, gzipCorrectionTarget } from './targets/corrections-targets.js';
 import {
   descriptorTarget,
   imageDocumentTarget,
@@ -18,6 +19,12 @@ import { encoderStateTarget } from './targets/encoder-state-target.js';
 import { engineAnswerTarget, engineHttpTarget } from './targets/engine-targets.js';
 import { gzipFileTarget, gzipHeaderTarget, gzipProofTarget } from './targets/gzip-targets.js';
 import { configFileTarget, endpointTarget, referenceTarget } from './targets/name-targets.js';
+import {
+  nestedProofTarget,
+  nestedScanTarget,
+  openedPartsTarget,
+  openedSegmentTarget,
+} from './targets/nested-targets.js';
 import { blockTarget, packTarget, sketchIndexTarget } from './targets/pack-targets.js';
 import { parityTarget } from './targets/parity-targets.js';
 import { hostileArchiveTarget, hostilePoolTarget } from './targets/product-targets.js';
@@ -62,6 +69,12 @@ export const ALL_TARGETS: readonly FuzzTarget[] = [
   gzipHeaderTarget,
   gzipFileTarget,
   gzipProofTarget,
+  correctionsTarget,
+  gzipCorrectionTarget,
+  openedPartsTarget,
+  openedSegmentTarget,
+  nestedScanTarget,
+  nestedProofTarget,
   engineAnswerTarget,
   engineHttpTarget,
   catalogTarget,

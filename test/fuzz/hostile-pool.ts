@@ -1,4 +1,3 @@
-import { encodeRecipe } from '../../src/format/recipe.js';
 import {
   listNode,
   packFile,
@@ -10,11 +9,10 @@ import {
 } from '../format/hand-made-pool.js';
 import { ARCHIVE, LAYER, tinyPool, tinySnapshot } from '../format/tiny-image.js';
 import { noise } from '../support/tar-builder.js';
+import { compressedRecipe, type MadeRecipe, openedSegment } from './hostile-streams.js';
 import { edge, mutated } from './mutate.js';
 import { type Json, mutatedJson } from './mutate-json.js';
 import type { Random } from './random.js';
-
-const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
 
 /** A descriptor, packs and snapshots of a pool whose names match its contents and which no dbup has written. */
 export interface HostilePool {
@@ -34,7 +32,7 @@ const SNAPSHOT = JSON.parse(Buffer.from(tinySnapshot()).toString()) as { [name: 
 class ChunkMaker {
   readonly #random: Random;
   readonly plain: Uint8Array[] = [noise(1, 700), new Uint8Array(4096), ARCHIVE, LAYER];
-  readonly recipes: { bytes: Uint8Array; sizeBytes: number }[] = [];
+  readonly recipes: MadeRecipe[] = [];
   readonly nodes: { bytes: Uint8Array; sizeBytes: number; depth: number }[] = [];
 
   constructor(random: Random) {
@@ -93,21 +91,8 @@ class ChunkMaker {
     const { reference, sizeBytes } = this.stream();
     const inner = random.percent(60) ? random.pick(this.recipes) : undefined;
     if (inner && random.percent(40)) {
-      const encoder = random.pick([
-        { family: 'go', level: random.below(11) },
-        { family: 'gnu', level: random.below(10) },
-        { family: 'zlib', level: 6, memLevel: random.below(10) },
-      ] as const);
-      const plainBytes = inner.sizeBytes % 2 ** 40;
-      const members = [{ header: HEADER, encoder, plainBytes }];
-      const bytes = encodeRecipe({
-        kind: 'gzip',
-        sizeBytes: plainBytes + 50,
-        inner: { recipeId: sha256Hex(inner.bytes), sizeBytes: plainBytes },
-        members,
-        trailing: new Uint8Array(0),
-      });
-      this.recipes.push({ bytes: this.#maybeChanged(bytes), sizeBytes: plainBytes + 50 });
+      for (const made of compressedRecipe(random, inner, (chunk) => this.#keep(chunk)))
+        this.recipes.push({ ...made, bytes: this.#maybeChanged(made.bytes) });
       return;
     }
     if (random.percent(50)) {
@@ -122,7 +107,14 @@ class ChunkMaker {
     this.recipes.push({ bytes: this.#maybeChanged(bytes), sizeBytes: size });
   }
 
+  /** A chunk that streams name. */
+  #keep(chunk: Uint8Array): Uint8Array {
+    if (chunk.length > 0) this.plain.push(chunk);
+    return chunk;
+  }
+
   #segment(): { bytes: Uint8Array; sizeBytes: number } {
+    if (this.#random.percent(25)) return openedSegment(this.#random, (chunk) => this.#keep(chunk));
     const inner = this.#random.percent(50) ? this.#random.pick(this.recipes) : undefined;
     if (!inner) {
       const { reference, sizeBytes } = this.stream();
@@ -130,7 +122,7 @@ class ChunkMaker {
     }
     const bytes = Buffer.alloc(88);
     bytes.writeUInt8(1, 0);
-    bytes.set(Buffer.from(sha256Hex(this.#random.pick(this.plain)), 'hex'), 8);
+    bytes.set(Buffer.from(inner.digestHex ?? sha256Hex(this.#random.pick(this.plain)), 'hex'), 8);
     bytes.writeBigUInt64LE(BigInt(inner.sizeBytes), 40);
     bytes.set(Buffer.from(sha256Hex(inner.bytes), 'hex'), 56);
     return { bytes, sizeBytes: inner.sizeBytes };
@@ -166,9 +158,9 @@ export function makeHostilePool(random: Random, makePack: (random: Random) => Ui
 function snapshotOf(random: Random, { recipes, plain }: ChunkMaker, number: number): Uint8Array {
   const digest = (): string => `sha256:${sha256Hex(random.pick(plain))}`;
   const blob = (): { [name: string]: Json } => {
-    const { bytes, sizeBytes } = random.pick(recipes);
+    const { bytes, sizeBytes, digestHex } = random.pick(recipes);
     return {
-      digest: digest(),
+      digest: digestHex ? `sha256:${digestHex}` : digest(),
       sizeBytes,
       mediaType: 'application/vnd.oci.image.layer.v1.tar',
       recipeId: sha256Hex(bytes),
@@ -184,7 +176,9 @@ function snapshotOf(random: Random, { recipes, plain }: ChunkMaker, number: numb
     imageCount: random.below(3),
   };
   const fields = {
-    features: random.percent(90) ? ['gzip-recipe'] : [],
+    features: random.percent(90)
+      ? ['gzip-recipe', 'gzip-checkpoints', 'gzip-corrections', 'nested-deflate']
+      : [],
     createdAt: `2026-01-0${1 + (number % 9)}T00:00:00.000Z`,
     images: [{ platform: 'linux/amd64', configDigest: digest(), layers }],
     blobs,

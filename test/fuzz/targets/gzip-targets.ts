@@ -1,5 +1,4 @@
 import { deflateRawSync, gzipSync } from 'node:zlib';
-import type { CompressedFile } from '../../../src/compress/exact/byte-comparer.js';
 import { findGzipHeader } from '../../../src/compress/exact/gzip-header.js';
 import { GzipRebuilder } from '../../../src/compress/exact/gzip-rebuilder.js';
 import { inflateGzip } from '../../../src/compress/exact/inflate-gzip.js';
@@ -7,6 +6,7 @@ import { proveGzip } from '../../../src/compress/exact/prove-gzip.js';
 import { LIMITS } from '../../../src/core/limits.js';
 import type { EncoderSpec } from '../../../src/format/encoder-spec.js';
 import { noise } from '../../support/tar-builder.js';
+import { compressedFile } from '../compressed-file.js';
 import type { FuzzTarget } from '../fuzz-target.js';
 import { maybeMutated } from '../mutate.js';
 import type { Random } from '../random.js';
@@ -87,7 +87,7 @@ export const gzipFileTarget: FuzzTarget = {
   shortInputs: 150,
   make: gzipHeaderTarget.make,
   async run(bytes) {
-    const { read } = fileOf(bytes);
+    const { read } = compressedFile(bytes);
     let sizeBytes = 0;
     try {
       for await (const piece of inflateGzip(read)) {
@@ -109,20 +109,9 @@ export const gzipProofTarget: FuzzTarget = {
   shortInputs: 4,
   make: gzipHeaderTarget.make,
   async run(bytes) {
-    const proof = await proveGzip(fileOf(bytes), { last: null });
+    const proof = await proveGzip(compressedFile(bytes), { last: null });
     if (!proof.exact) return false;
     if (proof.members.length === 0) throw new TypeError('a gzip file without members was proven');
     return true;
   },
 };
-
-function fileOf(bytes: Uint8Array): CompressedFile {
-  return {
-    sizeBytes: bytes.length,
-    read(into, position) {
-      const piece = bytes.subarray(position, position + into.length);
-      into.set(piece);
-      return piece.length;
-    },
-  };
-}

@@ -6,7 +6,6 @@ import {
   type EncoderSpec,
   encodeEncoderSpec,
   encoderName,
-  KLAUSPOST_VARIANTS,
 } from '../../../src/format/encoder-spec.js';
 import { decodeRecipe, encodeRecipe, type Recipe } from '../../../src/format/recipe.js';
 import { decodeListNode } from '../../../src/format/stream-list.js';
@@ -21,7 +20,7 @@ import {
 import { noise } from '../../support/tar-builder.js';
 import { accepts, acceptsOr, type FuzzTarget } from '../fuzz-target.js';
 import { edge, maybeMutated } from '../mutate.js';
-import type { Random } from '../random.js';
+import { anyEncoderSpec } from './any-encoder-spec.js';
 
 const CHUNK = noise(71, 700);
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
@@ -76,12 +75,40 @@ const CHECKPOINTS = encodeRecipe({
   })),
 });
 
+const CORRECTIONS = encodeRecipe({
+  kind: 'corrections',
+  sizeBytes: 90_000,
+  inner: { recipeId: id, sizeBytes: 90_000 },
+  corrections: { depth: 0, sizeBytes: 800, id },
+});
+
+/** A tar whose contents are a stream and two opened segments. */
+const NESTED = encodeRecipe({
+  kind: 'tar',
+  sizeBytes: 11_536,
+  skeleton: { depth: 0, sizeBytes: 1536, id },
+  segments: [
+    { type: 'stream', stream: { depth: 1, sizeBytes: 5000, id } },
+    ...[2000, 3000].map((sizeBytes) => ({
+      type: 'opened' as const,
+      opened: {
+        sizeBytes,
+        contents: { depth: 0, sizeBytes: 9000, id },
+        frames: { depth: 0, sizeBytes: sizeBytes - 2000, id: sizeBytes > 2000 ? id : '' },
+        parts: { depth: 0, sizeBytes: 40, id },
+      },
+    })),
+  ],
+});
+
+const ALL_RECIPES: readonly Uint8Array[] = [...RECIPES, CHECKPOINTS, CORRECTIONS, NESTED];
+
 export const recipeTarget: FuzzTarget = {
   name: 'recipe',
   runs: 'recipes of every kind; one that is read is written again as it was',
   inputs: 120_000,
   shortInputs: 2000,
-  make: (random) => maybeMutated(random, random.pick([...RECIPES, CHECKPOINTS])),
+  make: (random) => maybeMutated(random, random.pick(ALL_RECIPES)),
   run(bytes) {
     let read: Recipe | undefined;
     const accepted = accepts(() => {
@@ -94,22 +121,6 @@ export const recipeTarget: FuzzTarget = {
     return accepted;
   },
 };
-
-function anySpec(random: Random): EncoderSpec {
-  const level = random.percent(90) ? random.between(1, 9) : random.below(256);
-  const variant = random.pick(KLAUSPOST_VARIANTS);
-  const blockBytes = random.percent(70)
-    ? random.pick([32_768, 131_072, 262_144, 1_048_576])
-    : Number(edge(random) & 0xffffffffn);
-  return random.pick<EncoderSpec>([
-    { family: 'go', level },
-    { family: 'klauspost', level, variant },
-    { family: 'pgzip', level, variant, blockBytes },
-    { family: 'zlib', level, memLevel: random.pick([8, 9, random.below(256)]) },
-    { family: 'gnu', level },
-    { family: 'pigz', level, flags: random.percent(80) ? random.below(8) : random.below(256), blockBytes },
-  ]);
-}
 
 /** Compresses little: what counts is that an encoder is made of what a stranger asks for. */
 const MOST_PLAIN_BYTES = 64 * 1024;
@@ -124,7 +135,7 @@ export const gzipRecipeTarget: FuzzTarget = {
     if (random.percent(25)) return maybeMutated(random, random.pick(RECIPES.slice(3)));
     const members = Array.from(
       { length: 1 + random.size(4) },
-      () => [anySpec(random), random.size(20_000)] as const,
+      () => [anyEncoderSpec(random), random.size(20_000)] as const,
     );
     return gzip(members, random.bytes(random.size(30)));
   },
@@ -155,7 +166,7 @@ export const encoderSpecTarget: FuzzTarget = {
   shortInputs: 500,
   make: (random) =>
     random.percent(60)
-      ? maybeMutated(random, encodeEncoderSpec(anySpec(random)))
+      ? maybeMutated(random, encodeEncoderSpec(anyEncoderSpec(random)))
       : random.bytes(random.size(9)),
   run(bytes) {
     let decoded: { spec: EncoderSpec; byteCount: number };
@@ -179,7 +190,7 @@ export const encoderTarget: FuzzTarget = {
   runs: 'an encoder made as a recipe says',
   inputs: 2_000,
   shortInputs: 40,
-  make: (random) => encodeEncoderSpec(anySpec(random)),
+  make: (random) => encodeEncoderSpec(anyEncoderSpec(random)),
   run: (bytes) =>
     acceptsOr(RangeError, () => {
       const encoder = createEncoder(decodeEncoderSpec(bytes).spec);
