@@ -1,7 +1,9 @@
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
+import { wrongBase } from '../pool/base-plan.js';
 import { BlockBases, NO_BASE } from '../pool/block-bases.js';
-import { scanBlocks } from '../pool/block-scan.js';
+import { DELTA_DAMAGED } from '../pool/block-job.js';
+import { type ScannedBlock, scanBlocks } from '../pool/block-scan.js';
 import { type BlockAddress, buildChunkCatalog, type ChunkCatalog } from '../pool/chunk-catalog.js';
 import type { ChunkChoice } from '../pool/pack-rewriter.js';
 import type { GcGrounds, GcPlan } from './gc-plan.js';
@@ -55,10 +57,31 @@ export function chooseNeeded({ table, packs }: ChunkCatalog, needs: Needs): Chun
   };
 }
 
+/** Of packs that are to go, by their place in the chunk catalog, those with the last copy of something needed. */
+export async function packsStillNeeded(
+  { pool, chunks }: GcGrounds,
+  needs: Needs,
+  going: ReadonlySet<string>,
+): Promise<Set<number>> {
+  const { records, unusable } = await pool.catalog.packs();
+  const after = buildChunkCatalog(
+    records.filter(({ name }) => !going.has(name)),
+    unusable,
+  );
+  const needed = new Set<number>();
+  for (let entry = 0; entry < chunks.table.count; entry++) {
+    const packIndex = chunks.table.packIndex(entry);
+    if (!going.has(chunks.packs[packIndex]!.name) || !needs(entry)) continue;
+    if (after.table.find(chunks.table.id(entry)) < 0) needed.add(packIndex);
+  }
+  return needed;
+}
+
 /**
  * The last look before packs go whose chunks have moved: every needed chunk must be found without them, with
  * everything it leans on as far as that was there before, and every delta block written must decode.
- * @throws DbupError INTERNAL when something would be lost; nothing was removed then
+ * @throws DbupError INTERNAL when something would be lost, POOL_DAMAGED when that cannot be seen, as something that was
+ * there before cannot be read; none of these packs was removed then
  */
 export async function assertNothingLost(
   { pool, chunks: before }: GcGrounds,
@@ -87,10 +110,31 @@ export async function assertNothingLost(
   for await (const block of scanBlocks({ layout, workers, chunks: after, context }, deltas)) {
     const [bad] = block.badChunks;
     if (!block.damage && bad === undefined) continue;
+    const unreadable = diskFaultOf(after, block);
+    if (unreadable) throw unreadable;
     const { footer } = after.packs[block.packIndex]!;
     const chunk = footer.blocks[block.blockIndex]!.firstChunk + (bad ?? 0);
     throw wouldLose(footer.chunkIds.subarray(chunk * 32, chunk * 32 + 32), block.damage);
   }
+}
+
+/**
+ * Says that the disk is to blame for a block that does not decode: it does not give the stored bytes, or not those of a
+ * base. Null where all bytes are as they were written, and do not make the chunks.
+ */
+function diskFaultOf({ packs }: ChunkCatalog, block: ScannedBlock): DbupError | null {
+  const { damage, badBase, packIndex, blockIndex } = block;
+  const { name, footer } = packs[packIndex]!;
+  const leaning = { packName: name, blockOffsetBytes: footer.blocks[blockIndex]!.offsetBytes };
+  const fault = badBase ? wrongBase(leaning, badBase) : damage;
+  if (fault?.code !== 'POOL_DAMAGED') return null;
+  const { code } = (fault.cause ?? {}) as NodeJS.ErrnoException;
+  if (fault.details.base === undefined && code === DELTA_DAMAGED) return null;
+  return new DbupError(fault.code, fault.message, {
+    hint: `No pack was removed after it was rewritten. ${fault.hint}`,
+    details: fault.details,
+    cause: fault,
+  });
 }
 
 /** Whether everything that an entry leans on is there. */

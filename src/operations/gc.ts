@@ -88,9 +88,13 @@ async function reclaim(grounds: GcGrounds, plan: GcPlan, context: OperationConte
   };
 }
 
+/** Durably, and with it what another gc has removed there and died before the disk was made to keep that. */
 async function removeTemporaryFiles(pool: Pool): Promise<{ count: number; bytes: number }> {
+  const { fs, layout } = pool;
   const files = await listTemporaryFiles(pool);
   for (const { path } of files) await unlinkIfThere(pool, path);
+  if ((await fs.info(layout.temporaryDirectory))?.isDirectory)
+    await fs.syncDirectory(layout.temporaryDirectory);
   return { count: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 

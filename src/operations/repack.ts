@@ -4,9 +4,10 @@ import { BlockBases, NO_BASE } from '../pool/block-bases.js';
 import { BlockCache } from '../pool/block-cache.js';
 import { releaseCostlyDeltas } from '../pool/delta-worth.js';
 import { PackRecoder, type RecodedPack } from '../pool/pack-recoder.js';
+import type { DamagedBlock } from '../pool/pack-rewriter.js';
 import { PoolUse } from '../pool/pool-use.js';
 import type { GcGrounds, GcPlan } from './gc-plan.js';
-import { assertNothingLost, chooseNeeded } from './gc-safety.js';
+import { assertNothingLost, chooseNeeded, packsStillNeeded } from './gc-safety.js';
 import { assertNoNewSnapshots, removePacks } from './remove-packs.js';
 
 /** A pack below this part of the usual size is joined with others like it. */
@@ -54,6 +55,8 @@ class Repacking {
   /** Packs that blocks still to be coded may lean on: these go last. */
   readonly #baseHolders: ReadonlySet<number>;
   readonly #result: Rewriting = { written: [], gone: [], deltasReleased: 0, leftDamaged: [] };
+  /** Packs that stay as they are, as something in them cannot be read. */
+  readonly #damaged = new Set<number>();
   readonly #written = new Set<string>();
   /** Of those written, the packs whose deltas were not decoded yet. */
   #unproven = new Set<string>();
@@ -92,6 +95,7 @@ class Repacking {
     this.#context.report({ type: 'start', task, subject: `${this.#packIndexes.length} packs`, totalBytes });
     for (const packIndex of this.#packIndexes) {
       throwIfInterrupted(this.#context.signal);
+      if (this.#damaged.has(packIndex)) continue;
       if (this.#use.packBytes(packIndex) < this.#smallPackBytes) await this.#addSmall(packIndex);
       else await this.#recodeOne(packIndex);
       doneBytes += packs[packIndex]!.sizeBytes;
@@ -108,14 +112,25 @@ class Repacking {
     const { layout, workers } = pool;
     const task = 'weighing deltas';
     this.#context.report({ type: 'start', task, subject: `${this.#pins.blocks().length} delta blocks` });
-    this.#result.deltasReleased = await releaseCostlyDeltas(
+    const { releasedCount, damaged } = await releaseCostlyDeltas(
       {
         ...{ layout, workers, chunks, cache: this.#cache, level: this.#level, context: this.#context },
         choose: chooseNeeded(chunks, (entry) => this.#pins.has(entry)),
       },
       this.#pins,
     );
+    this.#result.deltasReleased = releasedCount;
+    for (const block of damaged) this.#leaveDamaged(block);
     this.#context.report({ type: 'end', task });
+  }
+
+  /** What stays as it is goes on leaning on its bases, also where they were to go. */
+  #leaveDamaged({ address: { packIndex }, error }: DamagedBlock): void {
+    if (this.#damaged.has(packIndex)) return;
+    this.#damaged.add(packIndex);
+    this.#pins.restorePack(packIndex);
+    const { name } = this.#grounds.chunks.packs[packIndex]!;
+    this.#result.leftDamaged.push({ name, message: error.message });
   }
 
   async #recodeOne(packIndex: number): Promise<void> {
@@ -161,10 +176,7 @@ class Repacking {
     const worthwhile = packIndexes.length > 1 || forced || newBytes <= oldBytes * (1 - LEAST_GAIN);
     if (damaged || !changed || !worthwhile) {
       await writer.abort();
-      if (damaged) {
-        const { name } = packs[damaged.address.packIndex]!;
-        this.#result.leftDamaged.push({ name, message: damaged.error.message });
-      }
+      if (damaged) this.#leaveDamaged(damaged);
       return;
     }
     try {
@@ -186,10 +198,10 @@ class Repacking {
   }
 
   async #removeOld(packIndexes: readonly number[]): Promise<void> {
-    const { chunks } = this.#grounds;
-    const names = packIndexes.map((packIndex) => chunks.packs[packIndex]!.name);
-    const going = new Set(names.filter((name) => !this.#written.has(name)));
     this.#leaving = this.#leaving.filter((packIndex) => !packIndexes.includes(packIndex));
+    const moved = await this.#withoutBasesOfDamaged(packIndexes);
+    const names = moved.map((packIndex) => this.#grounds.chunks.packs[packIndex]!.name);
+    const going = new Set(names.filter((name) => !this.#written.has(name)));
     this.#result.gone.push(...names);
     if (going.size === 0) return;
     await assertNoNewSnapshots(this.#grounds);
@@ -197,6 +209,25 @@ class Repacking {
     await assertNothingLost(this.#grounds, needs, { going, written: this.#unproven }, this.#context);
     this.#unproven = new Set();
     await removePacks(this.#grounds, [...going], this.#context);
+  }
+
+  /**
+   * Those of packs that were rewritten whose chunks are all elsewhere. A pack that turned out to be damaged later leans on
+   * what others have let go of: they stay, with what they lean on in their turn.
+   */
+  async #withoutBasesOfDamaged(packIndexes: readonly number[]): Promise<number[]> {
+    let moved = [...packIndexes];
+    while (this.#damaged.size > 0) {
+      const { chunks } = this.#grounds;
+      const going = new Set(
+        moved.map((i) => chunks.packs[i]!.name).filter((name) => !this.#written.has(name)),
+      );
+      const needed = await packsStillNeeded(this.#grounds, (entry) => this.#pins.has(entry), going);
+      if (needed.size === 0) break;
+      moved = moved.filter((packIndex) => !needed.has(packIndex));
+      for (const packIndex of needed) this.#pins.restorePack(packIndex);
+    }
+    return moved;
   }
 }
 

@@ -23,6 +23,7 @@ export class BasePins {
   readonly #blocks = new Map<number, LeaningBlock>();
   /** By entry: how many delta blocks have it for a base. */
   readonly #pins = new Map<number, number>();
+  /** Blocks that lean on nothing any more, whoever comes to need a chunk of theirs. */
   readonly #released = new Set<number>();
 
   /** @param isNamed whether an entry of the chunk table is needed for its own bytes */
@@ -64,11 +65,35 @@ export class BasePins {
     return Math.round(freed.reduce((sum, entry) => sum + this.#storedBytes(entry), 0));
   }
 
-  /** Says that a block will lean on nothing, whatever may need its chunks. */
+  /** Says that a block will lean on nothing. */
   release(address: BlockAddress): void {
     const key = this.#bases.keyOf(address);
     this.#released.add(key);
     this.#letGo(key, []);
+  }
+
+  /** Says that a pack stays as it is: the blocks of it that were released go on leaning on their bases. */
+  restorePack(packIndex: number): void {
+    this.#chunks.packs[packIndex]!.footer.blocks.forEach((_, blockIndex) => {
+      const address = { packIndex, blockIndex };
+      if (!this.#released.delete(this.#bases.keyOf(address))) return;
+      const needed = this.#neededOf(address);
+      if (needed > 0) this.#put(this.#leaning(address, needed));
+    });
+  }
+
+  /** How many chunks of a delta block are needed of which it holds a copy that counts. */
+  #neededOf({ packIndex, blockIndex }: BlockAddress): number {
+    const { footer } = this.#chunks.packs[packIndex]!;
+    const { firstChunk, chunkCount } = footer.blocks[blockIndex]!;
+    const entries = new Set<number>();
+    for (let chunk = firstChunk; chunk < firstChunk + chunkCount; chunk++) {
+      const entry = this.#chunks.table.find(footer.chunkIds, chunk * 32);
+      const isHere = (block: BlockAddress): boolean =>
+        block.packIndex === packIndex && block.blockIndex === blockIndex;
+      if (this.has(entry) && this.#bases.leaningBlocksOf(entry).some(isHere)) entries.add(entry);
+    }
+    return entries.size;
   }
 
   /** One more of the chunks of its block is needed. */
@@ -77,16 +102,17 @@ export class BasePins {
       const key = this.#bases.keyOf(address);
       if (this.#released.has(key)) continue;
       const known = this.#blocks.get(key);
-      if (known) {
-        known.needed++;
-        continue;
-      }
-      const block: LeaningBlock = { address, bases: [], needed: 1 };
-      this.#bases.forEach(address, (base) => {
-        if (base !== NO_BASE) block.bases.push(base);
-      });
-      this.#put(block);
+      if (known) known.needed++;
+      else this.#put(this.#leaning(address, 1));
     }
+  }
+
+  #leaning(address: BlockAddress, needed: number): LeaningBlock {
+    const bases: number[] = [];
+    this.#bases.forEach(address, (base) => {
+      if (base !== NO_BASE) bases.push(base);
+    });
+    return { address, bases, needed };
   }
 
   #put(block: LeaningBlock): void {

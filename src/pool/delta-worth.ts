@@ -5,7 +5,7 @@ import type { BlockCache } from './block-cache.js';
 import { type ScannedBlock, scanBlocks } from './block-scan.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
-import { type ChunkChoice, chosenBlocks } from './pack-rewriter.js';
+import { type ChunkChoice, chosenBlocks, type DamagedBlock, firstBadChunk } from './pack-rewriter.js';
 import { loneRegion } from './shared-arena.js';
 import { blockEntry, chosenBytes, copyChosen } from './stored-block.js';
 
@@ -31,15 +31,18 @@ export interface DeltaWorthParts {
  * Releases the delta blocks that stopped paying: those whose stored bytes, with the bases that nothing else keeps in
  * the pool, are no fewer than their chosen chunks would take on their own. What is freed by one can make
  * another not pay either: all are looked at, the deepest first, until nothing changes.
- * @returns how many were released
+ * @returns how many were released, and those that could not be read: they go on leaning on their bases
  */
-export async function releaseCostlyDeltas(parts: DeltaWorthParts, pins: BasePins): Promise<number> {
+export async function releaseCostlyDeltas(
+  parts: DeltaWorthParts,
+  pins: BasePins,
+): Promise<{ releasedCount: number; damaged: DamagedBlock[] }> {
   const worth = new DeltaWorth(parts, pins);
   let releasedCount = 0;
   for (;;) {
     await worth.measure();
     const costly = worth.release();
-    if (costly === 0) return releasedCount;
+    if (costly === 0) return { releasedCount, damaged: worth.damaged };
     releasedCount += costly;
   }
 }
@@ -57,6 +60,7 @@ class DeltaWorth {
   readonly #pins: BasePins;
   /** The deepest first. */
   readonly #candidates: Candidate[];
+  readonly damaged: DamagedBlock[] = [];
 
   constructor(parts: DeltaWorthParts, pins: BasePins) {
     this.#parts = parts;
@@ -71,7 +75,7 @@ class DeltaWorth {
 
   /** Finds out what candidates would take on their own, where it is not plain to see that they pay. */
   async measure(): Promise<void> {
-    const { context } = this.#parts;
+    const { chunks, context } = this.#parts;
     const wanted = this.#candidates.filter((candidate) => this.#isDoubtful(candidate));
     let at = 0;
     const addresses = wanted.map(({ address }) => address);
@@ -79,7 +83,8 @@ class DeltaWorth {
       throwIfInterrupted(context.signal);
       const candidate = wanted[at++]!;
       if (block.damage || block.badChunks.length > 0) {
-        // What is wrong with it is told when it is to be copied.
+        const error = block.damage ?? firstBadChunk(chunks, block, candidate.chosen);
+        if (error) this.damaged.push({ address: candidate.address, error });
         candidate.plainBytes = Number.POSITIVE_INFINITY;
         continue;
       }

@@ -57,6 +57,7 @@ describe('what a dead process did not sync', () => {
     ['save', 'names of packs'],
     ['save-known', 'names of snapshots'],
     ['tag', 'names of snapshots'],
+    ['gc', 'the removal of packs'],
   ])('is made durable by the %s that follows: %s', async (name) => {
     const subject = subjects.get(name)!;
     let deaths = 0;

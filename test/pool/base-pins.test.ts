@@ -107,6 +107,25 @@ describe('what blocks lean on', () => {
     expect(needed()).toBe('bc');
   });
 
+  it('is needed again where the pack stays as it is', () => {
+    const { pins, needed } = pinsOf(catalogOf(chain), 'c');
+    pins.release({ packIndex: 2, blockIndex: 0 });
+    expect(needed()).toBe('c');
+    pins.restorePack(2);
+    expect(needed()).toBe('abc');
+    pins.release({ packIndex: 1, blockIndex: 0 });
+    pins.release({ packIndex: 2, blockIndex: 0 });
+    expect(needed()).toBe('c');
+    // Nothing of it is needed now: it leans on nothing, until the one above does again.
+    pins.restorePack(1);
+    expect(needed()).toBe('c');
+    pins.restorePack(2);
+    expect(needed()).toBe('abc');
+    pins.restorePack(2);
+    pins.release({ packIndex: 2, blockIndex: 0 });
+    expect(needed()).toBe('c');
+  });
+
   it('counts for every copy of a chunk that a reader may use, where a deleter asks', () => {
     const twice = {
       p0: [{ chunks: 'ab' }],

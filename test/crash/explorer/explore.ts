@@ -8,7 +8,7 @@ import { CATALOG_STATES } from './catalog-states.js';
 import { CrashDisk } from './crash-disk.js';
 import { CrashRoom, describe } from './crash-room.js';
 import { FAULTS, type FaultName } from './faults.js';
-import { type Circumstances, judge } from './judge.js';
+import { type Circumstances, judge, refusesGc } from './judge.js';
 import { POWER_LOSSES } from './power-loss.js';
 import type { Subject } from './subject.js';
 import { fingerprint, readTree, type Tree, writeTree } from './tree.js';
@@ -209,8 +209,7 @@ export class Explorer {
       if (collects) await room.gc({ maxUnusedPercent: 0, minGarbagePercent: 0 });
       else completed = (await this.#subject.run(room)) !== false && disk.fired === null;
     } catch (error) {
-      // Where the first left no pool, there is none to collect garbage in.
-      if (disk.fired === null && !(error instanceof DbupError && error.code === 'NO_POOL')) {
+      if (disk.fired === null && !(collects && refusesGc(this.#subject, error))) {
         this.#fail(`${point}/${at}`, fired, [`trying again failed: ${describe(error)}`]);
       }
     }

@@ -1,3 +1,4 @@
+import { DbupError } from '../../../src/core/errors.js';
 import { type CrashRoom, describe } from './crash-room.js';
 import type { Subject } from './subject.js';
 
@@ -31,6 +32,15 @@ export async function judge(
   } catch (error) {
     return [`judging failed: ${describe(error)}`];
   }
+}
+
+/**
+ * Whether a gc may end so after the operation died: where it left no pool, there is none to collect garbage in, and
+ * in a pool that is still damaged, what is needed cannot be known.
+ */
+export function refusesGc({ earlier, healed }: Subject, error: unknown): boolean {
+  const codes = earlier === healed ? ['NO_POOL'] : ['POOL_DAMAGED', 'POOL_INCOMPLETE'];
+  return error instanceof DbupError && codes.includes(error.code);
 }
 
 async function judgeRetry(subject: Subject, room: CrashRoom): Promise<string[]> {
