@@ -18,7 +18,7 @@ const REASONS: Readonly<Record<string, string>> = {
   damaged: 'the gzip data is damaged or has a wrong checksum',
   'unknown-encoder': 'no known encoder makes these gzip bytes, and none comes near',
   'differs-late': 'a known encoder makes only its beginning, and none comes near',
-  'too-complex': 'it has more gzip members or trailing bytes than a recipe may have',
+  'too-complex': 'it has more gzip members, changes of encoder or trailing bytes than are looked into',
 };
 
 /** @param blob what the snapshot lists for the layer's digest */

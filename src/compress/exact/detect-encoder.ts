@@ -22,15 +22,10 @@ const GO_STORED_AND_HUFFMAN = [0, 10];
 
 /**
  * The encoders that may have made a gzip member, the likeliest first: what the header says orders them and leaves
- * none out. What was found last comes before all.
- * @param deflateHead the beginning of the deflate stream, for block sizes
+ * none out.
+ * @param readHead the beginning of the deflate stream, for block sizes; asked for at most once
  */
-export function* encoderCandidates(
-  header: Uint8Array,
-  deflateHead: Uint8Array,
-  last: EncoderSpec | null,
-): Generator<EncoderSpec> {
-  if (last) yield last;
+export function* encoderCandidates(header: Uint8Array, readHead: () => Uint8Array): Generator<EncoderSpec> {
   const xfl = header[8]!;
   const fitting = LEVELS.filter((level) => xflOf(level) === xfl);
   const others = LEVELS.filter((level) => !fitting.includes(level));
@@ -38,7 +33,7 @@ export function* encoderCandidates(
   let blockBytes: number[] | undefined;
   for (const levels of [fitting, [...others, ...GO_STORED_AND_HUFFMAN]]) {
     for (const family of families) {
-      if (family === 'pgzip') blockBytes ??= pgzipBlockBytes(deflateHead);
+      if (family === 'pgzip') blockBytes ??= pgzipBlockBytes(readHead());
       yield* specsOf(family, levels, blockBytes ?? []);
     }
   }

@@ -181,8 +181,10 @@ function* candidatesOf(
 }
 
 function gzipCandidates(file: CompressedFile, header: Uint8Array): Generator<EncoderSpec> {
-  const head = new Uint8Array(Math.min(file.sizeBytes, PROBE_BYTES));
-  return encoderCandidates(header, head.subarray(0, file.read(head, 0)), null);
+  return encoderCandidates(header, () => {
+    const head = new Uint8Array(Math.min(file.sizeBytes, PROBE_BYTES));
+    return head.subarray(0, file.read(head, 0));
+  });
 }
 
 /** Java, Python and most others use zlib; Info-ZIP has the deflate of GNU gzip, Go its own, Node Chromium's zlib. */

@@ -5,8 +5,8 @@ import { Sha256Stream } from '../../hash/sha256.js';
 import { ByteComparer, type CompressedFile, Difference } from './byte-comparer.js';
 import { CHECKPOINT_INTERVAL_BYTES, CheckpointMaker } from './checkpoint-maker.js';
 import type { DeflateEncoder } from './deflate-encoder.js';
-import { encoderCandidates, firstBlockOf } from './detect-encoder.js';
 import { createEncoder } from './encoder-registry.js';
+import { EncoderTries } from './encoder-tries.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
 import { Inflater } from './inflate/inflater.js';
 import { readHeader } from './inflate-gzip.js';
@@ -57,6 +57,10 @@ class Verbatim extends Error {
 export interface ProveOptions {
   /** The encoder of the file before, tried first. */
   last: EncoderSpec | null;
+  /** Tries in vain, of all members together, after which the file is too complex. */
+  maxFailedTries?: number;
+  /** Told of each encoder that is tried on the beginning of a member. */
+  onTry?: (encoder: EncoderSpec) => void;
   /** Asked now and then; true ends it with an error. */
   isCancelled?: () => boolean;
   /** Plain bytes from one checkpoint to the next, at least. */
@@ -101,7 +105,7 @@ interface ProvenPass {
   sha256: Sha256Stream;
 }
 
-/** The beginning of a member's plain bytes. */
+/** The beginning of a member's plain bytes, valid until the next is looked at. */
 interface Probe {
   header: Uint8Array;
   deflateAt: number;
@@ -116,15 +120,18 @@ class GzipProver {
   readonly #everyBytes: number;
   readonly #encoders = new Map<string, DeflateEncoder>();
   readonly #inflater = new Inflater();
-  /** Of this member, after how many plain bytes a stream was found not to be it. */
-  readonly #failedAfter = new Map<string, number>();
-  #last: EncoderSpec | null;
+  readonly #tries: EncoderTries;
+  readonly #onTry: (encoder: EncoderSpec) => void;
+  /** Of a member, its deflate stream and what that inflates to: files may have very many members. */
+  readonly #head = new Uint8Array(PROBE_BYTES);
+  readonly #plain = new Uint8Array(PROBE_BYTES);
   #sha256 = new Sha256Stream();
   readonly #checkpoints: Checkpoint[] = [];
 
   constructor(file: CompressedFile, options: ProveOptions) {
     this.#file = file;
-    this.#last = options.last;
+    this.#tries = new EncoderTries(options.last, options.maxFailedTries);
+    this.#onTry = options.onTry ?? (() => {});
     this.#isCancelled = options.isCancelled ?? (() => false);
     this.#everyBytes = options.checkpointEveryBytes ?? CHECKPOINT_INTERVAL_BYTES;
   }
@@ -162,44 +169,33 @@ class GzipProver {
       if (!this.#matches(probe, encoder)) continue;
       if (++passes > MAX_PASSES) break;
       const proven = await this.#pass(probe, encoder, plainAt);
-      if (!proven) continue;
+      if (!proven) {
+        this.#tries.failed(encoder, null);
+        continue;
+      }
       const { plainBytes, endAt, checkpoints } = proven;
       this.#sha256 = proven.sha256;
       if (this.#nextDueAt <= plainAt) {
         this.#checkpoints.push({ plainBytes: plainAt, compressedBytes: at, crc: 0, state: NO_STATE });
       }
       for (const checkpoint of checkpoints) this.#checkpoints.push(checkpoint);
-      this.#last = encoder;
+      this.#tries.succeeded(encoder);
       return { member: { header: probe.header, encoder, plainBytes }, endAt };
     }
+    if (this.#tries.areUsedUp) throw new Verbatim('too-complex');
     throw new Verbatim(passes > 0 ? 'differs-late' : 'unknown-encoder');
   }
 
-  /** Each once, though the last one found may come up again. */
-  *#candidatesOf({ header, deflateAt }: Probe): Generator<EncoderSpec> {
-    const head = new Uint8Array(PROBE_BYTES);
-    const deflateHead = head.subarray(0, this.#file.read(head, deflateAt));
-    const tried = new Set<string>();
-    this.#failedAfter.clear();
-    for (const encoder of encoderCandidates(header, deflateHead, this.#last)) {
-      const name = encoderName(encoder);
-      if (tried.has(name) || this.#mustFail(encoder)) continue;
-      tried.add(name);
-      yield encoder;
-    }
-  }
-
-  /** True for one that has done the same, up to where its first block ends, as one that failed before that. */
-  #mustFail(encoder: EncoderSpec): boolean {
-    const { stream, firstBlockBytes } = firstBlockOf(encoder);
-    return (this.#failedAfter.get(stream) ?? Number.POSITIVE_INFINITY) < firstBlockBytes;
+  #candidatesOf({ header, deflateAt }: Probe): Generator<EncoderSpec> {
+    const readHead = (): Uint8Array => this.#head.subarray(0, this.#file.read(this.#head, deflateAt));
+    return this.#tries.forMember(header, readHead);
   }
 
   async #probe(at: number): Promise<Probe> {
     const header = findGzipHeader(await this.#readHead(at));
     if (header === null) throw new Verbatim('damaged');
     const deflateAt = at + header.length;
-    const plain = new Uint8Array(PROBE_BYTES);
+    const plain = this.#plain;
     let fill = 0;
     const pieces = this.#inflate(deflateAt);
     for (;;) {
@@ -217,6 +213,7 @@ class GzipProver {
   /** True when the encoder makes what the file has, as far as the probe goes. */
   #matches(probe: Probe, spec: EncoderSpec): boolean {
     this.#checkCancelled();
+    this.#onTry(spec);
     const comparer = new ByteComparer(this.#file, probe.deflateAt);
     const encoder = this.#encoder(spec);
     let at = 0;
@@ -227,12 +224,12 @@ class GzipProver {
       if (probe.endAt !== null) encoder.finish(comparer.compare);
     } catch (error) {
       if (!(error instanceof Difference)) throw error;
-      const { stream, firstBlockBytes } = firstBlockOf(spec);
-      const givenBytes = at + STEP_BYTES;
-      if (at < probe.plain.length && givenBytes < firstBlockBytes) this.#failedAfter.set(stream, givenBytes);
+      this.#tries.failed(spec, at < probe.plain.length ? at + STEP_BYTES : null);
       return false;
     }
-    return probe.endAt === null || comparer.position === probe.endAt;
+    const isAll = probe.endAt === null || comparer.position === probe.endAt;
+    if (!isAll) this.#tries.failed(spec, null);
+    return isAll;
   }
 
   /** Plain bytes after which a checkpoint is due. */

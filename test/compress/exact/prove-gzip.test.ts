@@ -153,6 +153,38 @@ describe('a gzip file', () => {
     }
   }, 60_000);
 
+  it('of many members that a few encoders made in turn is found without a search for each', async () => {
+    const three = [ENCODERS[0]!, ENCODERS[7]!, ENCODERS[9]!].map(([spec, header]) =>
+      gzipBy(spec, plain.subarray(0, 700), header),
+    );
+    const bytes = concatBytes(Array.from({ length: 120 }, (_, i) => three[i % 3]!));
+    let tries = 0;
+    const proof = await proveGzip(fileOf(bytes), { last: null, onTry: () => tries++ });
+    expect(proof).toMatchObject({ exact: true, digestHex: sha256Hex(bytes) });
+    expect(tries).toBeGreaterThan(120);
+    expect(tries).toBeLessThan(3 * 120 + 150);
+  });
+
+  it('of very many members with ever other encoders is given up after a number of tries', async () => {
+    // Texts on which these make different bytes.
+    const text = makeInput('text', 9, 3000);
+    const members = [9, 6, 3, 1, 5, 4].flatMap((level) => [
+      gzipBy({ family: 'gnu', level }, text, unixHeader(0)),
+      gzipBy({ family: 'go', level }, text, unixHeader(0)),
+    ]);
+    const bytes = concatBytes(Array.from({ length: 200 }, (_, i) => members[i % members.length]!));
+    const tried: EncoderSpec[] = [];
+    const onTry = (encoder: EncoderSpec) => tried.push(encoder);
+    expect(await proveGzip(fileOf(bytes), { last: null, onTry, maxFailedTries: 100 })).toEqual({
+      exact: false,
+      reason: 'too-complex',
+    });
+    expect(tried.length).toBeGreaterThanOrEqual(100);
+    // Those that were right come on top.
+    expect(tried.length).toBeLessThan(100 + 200);
+    expect(await prove(concatBytes(members.slice(0, 3)))).toMatchObject({ exact: true });
+  });
+
   it('is given up when nobody wants the answer any more', async () => {
     const bytes = gzipBy(GO_6, plain);
     await expect(proveGzip(fileOf(bytes), { last: null, isCancelled: () => true })).rejects.toThrow(
