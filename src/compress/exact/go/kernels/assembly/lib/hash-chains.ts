@@ -2,13 +2,11 @@
 
 import { bitsPending, pendingByte, restoreBits, writtenBytes } from './bit-writer';
 import { MATCH, TOKENS, writeSmallestBlock } from './block-writer';
-import { equalBytes } from './bytes';
-import { enterPosition, enterPositions, forgetWindow, slideWindow, stepFrom } from './window';
+import { findInChain, findLonger, setSearch } from './longest-match';
+import { enterPosition, enterPositions, forgetWindow, slideWindow } from './window';
 import { FURTHEST, LONGEST, SHORTEST, SLIDE_FROM, WINDOW, WINDOW_BYTES } from './window';
 
 const TOKENS_END: usize = TOKENS + 4 * 16384;
-/** A shortest match must not lie further away than this. */
-const FURTHEST_OF_SHORTEST: u32 = 4096;
 /** Where a block starts that began before what is now in the window. */
 const LOST: i32 = i32.MAX_VALUE;
 const FIRST_LAZY_LEVEL: i32 = 4;
@@ -21,8 +19,6 @@ const LEVELS: usize = memory.data<u16>([
   16, 8, 5, 32, 32, 6, 16, 16, 4, 32, 32, 16, 128, 128, 16, 128, 256, 32, 258, 1024, 128, 258, 4096, 258,
 ]);
 let level: i32 = 0;
-let niceBytes: i32 = 0;
-let mostTries: i32 = 0;
 let lengthLimit: i32 = 0;
 
 let windowEnd: i32 = 0;
@@ -54,8 +50,7 @@ let chainsComplete: boolean = true;
 export function resetChains(newLevel: i32, dictionary: usize, dictionaryBytes: i32): void {
   level = newLevel;
   const parameters = LEVELS + <usize>(6 * (newLevel - 2));
-  niceBytes = load<u16>(parameters);
-  mostTries = load<u16>(parameters, 2);
+  setSearch(load<u16>(parameters), load<u16>(parameters, 2));
   lengthLimit = load<u16>(parameters, 4);
   forgetWindow();
   const kept = min(dictionaryBytes, FURTHEST);
@@ -142,7 +137,7 @@ function findGreedily(stop: i32): void {
     let found: u32 = 0;
     if (ahead >= SHORTEST) {
       const distance = enterPosition(at);
-      if (distance <= <u32>min(FURTHEST, at)) found = findMatch(at, distance, ahead);
+      if (distance <= <u32>min(FURTHEST, at)) found = findInChain(at, distance, ahead);
     }
     if (found != 0) {
       const length = <i32>(found >> 15);
@@ -179,7 +174,10 @@ function findLazily(stop: i32, keepStates: boolean): void {
     if (ahead >= SHORTEST) {
       const distance = enterPosition(at);
       if (distance <= <u32>min(FURTHEST, at) && ahead > lengthBefore && lengthBefore < tryBelow) {
-        const found = findMatch(at, distance, ahead);
+        // A match that is no longer than the one before is not taken.
+        const found = chainsComplete
+          ? findLonger(at, distance, ahead, lengthBefore)
+          : findInChain(at, distance, ahead);
         if (found != 0) length = <i32>(found >> 15);
         distanceLess = <i32>(found & 0x7fff);
       }
@@ -215,38 +213,6 @@ function findLazily(stop: i32, keepStates: boolean): void {
   foundBytes = length;
   foundDistance = distanceLess;
   literalHeld = held;
-}
-
-/**
- * The longest match at `at`, the nearest of several, from the chain that begins `distance` before it: its length << 15
- * and its distance - 1, or 0. Only places whose four bytes up to the one beyond the best so far agree can be longer.
- */
-function findMatch(at: i32, distance: u32, ahead: i32): u32 {
-  const here = WINDOW + at;
-  const furthest = <u32>min(FURTHEST, at);
-  const most = min(LONGEST, ahead);
-  const enough = min(niceBytes, most);
-  let best = SHORTEST - 1;
-  let found: u32 = 0;
-  let tail = here;
-  let wanted = load<u32>(tail);
-  let away = distance;
-  for (let tries = mostTries; ; ) {
-    if (load<u32>(tail - away) == wanted) {
-      const length = equalBytes(here - away, here, most);
-      if (length > best && (length > SHORTEST || away <= FURTHEST_OF_SHORTEST)) {
-        best = length;
-        found = (<u32>length << 15) | (away - 1);
-        if (length >= enough) break;
-        tail = here + (length - 3);
-        wanted = load<u32>(tail);
-      }
-    }
-    if (--tries == 0) break;
-    away += stepFrom(at, away);
-    if (away > furthest) break;
-  }
-  return found;
 }
 
 function keepState(at: i32, length: i32, distanceLess: i32, held: boolean): void {

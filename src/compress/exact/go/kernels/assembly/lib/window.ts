@@ -21,6 +21,8 @@ const heads: usize = memory.data(HEADS_BYTES, 16);
  * beyond the window's start. It stays so when the window slides.
  */
 const steps: usize = memory.data(2 * FURTHEST, 16);
+/** For each index modulo 32 KiB, a u16: how many came before it in its chain, modulo 2^16; wrong where that lies too far back. */
+const ordinals: usize = memory.data(2 * FURTHEST, 16);
 
 export function forgetWindow(): void {
   memory.fill(heads, 0, HEADS_BYTES);
@@ -42,20 +44,48 @@ export function slideWindow(): void {
 // @ts-ignore: decorator
 @inline
 export function enterPosition(index: i32): u32 {
-  const value = bswap(load<u32>(WINDOW + index));
-  const head = heads + <usize>(((value * 0x1e35a7bd) >> (32 - HASH_BITS)) << 1);
+  const head = headOf(bswap(load<u32>(WINDOW + index)));
   const place: u32 = index + 1;
   const distance = place - load<u16>(head);
+  const cell = cellOf(index);
+  const ordinal = load<u16>(ordinals + cellOf(index - distance)) + 1;
   store<u16>(head, <u16>place);
-  store<u16>(steps + <usize>((index & (FURTHEST - 1)) << 1), <u16>distance);
+  store<u16>(steps + cell, <u16>distance);
+  store<u16>(ordinals + cell, <u16>ordinal);
   return distance;
+}
+
+// @ts-ignore: decorator
+@inline
+function headOf(value: u32): usize {
+  return heads + <usize>(((value * 0x1e35a7bd) >> (32 - HASH_BITS)) << 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function cellOf(index: u32): usize {
+  return <usize>((index & (FURTHEST - 1)) << 1);
+}
+
+/** How far before an index that is not in its chain yet the last one of that lies; more than the index when there is none. */
+// @ts-ignore: decorator
+@inline
+export function lastDistance(index: i32): u32 {
+  return index + 1 - load<u16>(headOf(bswap(load<u32>(WINDOW + index))));
+}
+
+/** By how many steps of its chain one comes from `index` to the place `distance` before it, less than FURTHEST. */
+// @ts-ignore: decorator
+@inline
+export function linksBetween(index: i32, distance: u32): u32 {
+  return <u32>(load<u16>(ordinals + cellOf(index)) - load<u16>(ordinals + cellOf(index - distance))) & 0xffff;
 }
 
 /** From the position `distance` before `index` to the one before it in its chain. */
 // @ts-ignore: decorator
 @inline
 export function stepFrom(index: i32, distance: u32): u32 {
-  return load<u16>(steps + <usize>(((index - distance) & (FURTHEST - 1)) << 1));
+  return load<u16>(steps + cellOf(index - distance));
 }
 
 export function enterPositions(from: i32, to: i32): void {
