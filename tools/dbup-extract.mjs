@@ -12,10 +12,10 @@
  *
  *   node dbup-extract.mjs POOL REFERENCE --plain DIR        writes what the image consists of to DIR
  *
- * It has no encoders, so it cannot make gzip layers again that the pool holds open, nor archives of them. `--plain` gives
- * their plain tars instead, as <diffId>.tar, and everything else by its digest. Layers with compressed files that are held
- * open need encoders in any case: `--encoders FILE` names a module that has dbup's `createEncoder`, such as
- * dist/compress/exact/encoder-registry.js.
+ * It has no encoders of its own: `--encoders FILE` names a module that has dbup's `createEncoder`, such as
+ * dist/compress/exact/encoder-registry.js. Without them it cannot make gzip layers again that the pool holds open, nor archives of
+ * them. `--plain` gives their plain tars instead, as <diffId>.tar, and everything else by its digest. Layers with compressed
+ * files that are held open need encoders in any case.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -54,7 +54,12 @@ const LIMITS = {
   segments: 20_000,
   nesting: 8,
   tarExtension: 1_048_576,
+  gzipHeader: 4096,
+  gzipMembers: 200_000,
+  gzipTrailing: 65_536,
 };
+/** No deflate stream makes more of a byte. */
+const MOST_EXPANSION = 1032;
 const SNAPSHOT_FEATURES = [
   'gzip-recipe',
   'gzip-checkpoints',
@@ -549,9 +554,8 @@ function readRecipe(chunks, id, length) {
   if (bytes[4] < 1 || bytes[4] > 5) throw new Refusal('unsupported', `a recipe of kind ${bytes[4]}`);
   reserved(bytes, 5, 8);
   if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
-  // What follows in a gzip recipe says how to compress the inner blob again.
-  if (bytes[4] === 3) return { inner: { length: size(bytes, 16), recipe: bytes.toString('hex', 24, 56) } };
-  // The checkpoints or corrections that follow are of use to who compresses it again.
+  if (bytes[4] === 3) return gzipRecipe(bytes, length);
+  // The checkpoints that follow are of use to who compresses it again in parts.
   if (bytes[4] === 4 || bytes[4] === 5) return { same: bytes.toString('hex', 16, 48) };
   const stream = streamReference(bytes, 16);
   if (bytes[4] === 1) {
@@ -573,7 +577,7 @@ function readRecipe(chunks, id, length) {
     else if (type === 2) {
       const [contents, frames, parts] = [16, 64, 112].map((offset) => streamReference(bytes, at + offset));
       const length = size(bytes, at + 8);
-      if (contents.length > length * 1032) throw damaged('an opened segment of a recipe');
+      if (contents.length > length * MOST_EXPANSION) throw damaged('an opened segment of a recipe');
       segments.push({ opened: { length, contents, frames, parts } });
     } else {
       reserved(bytes, at + 48, at + 56);
@@ -591,10 +595,10 @@ function readRecipe(chunks, id, length) {
 
 function* recipeBytes(chunks, id, length, nesting = 1) {
   if (nesting > LIMITS.nesting) throw damaged('recipes are nested too deep');
-  const { stream, segments, inner, same } = readRecipe(chunks, id, length);
-  if (inner)
-    throw new Refusal('unsupported', 'it holds a gzip file open, which only dbup makes again; use --plain');
-  if (same) yield* recipeBytes(chunks, same, length, nesting + 1);
+  const recipe = readRecipe(chunks, id, length);
+  const { stream, segments, inner, same } = recipe;
+  if (inner) yield* gzipBytes(chunks, recipe, nesting);
+  else if (same) yield* recipeBytes(chunks, same, length, nesting + 1);
   else if (!segments) yield* streamBytes(chunks, stream);
   else yield* weave(streamBytes(chunks, stream), contentBytes(chunks, segments, nesting));
 }
@@ -607,62 +611,156 @@ function* contentBytes(chunks, segments, nesting) {
   }
 }
 
-// Opened segments ----------------------------------------------------------------------------------------
+// Gzip files and opened segments ---------------------------------------------------------------------------
 
 /** Makes an encoder; set by --encoders. */
 let createEncoder = null;
+/** Encoders by their specs; those used last are kept. */
+const encoders = new Map();
+const KEPT_ENCODERS = 4;
 
 const KLAUSPOST_VARIANTS =
   '1.14.0 1.14.2 1.14.3 1.15.0 1.15.10 1.15.11 1.15.15 1.18.0 1.18.1 1.18.2 1.20.3 go1.27'.split(' ');
+const CHROMIUM_HASHES = ['crc', 'product', 'crc16'];
+/** Bytes that name an encoder, by its family. */
+const ENCODER_BYTES = [0, 2, 3, 7, 3, 2, 7, 4, 2];
 
-/** What `createEncoder` takes, of the bytes that name an encoder. */
+/** What `createEncoder` takes, of the bytes at the beginning that name an encoder, and how many these are. */
 function encoderSpec(bytes) {
   const [family, level] = bytes;
-  const lengths = [0, 2, 3, 7, 3, 2, 7, 4];
-  if (!(family > 0 && family < lengths.length))
-    throw new Refusal('unsupported', `the encoder family ${family}`);
-  if (bytes.length !== lengths[family]) throw damaged('the name of an encoder');
+  if (bytes.length === 0) throw damaged('the name of an encoder');
+  const count = ENCODER_BYTES[family];
+  if (!count) throw new Refusal('unsupported', `the encoder family ${family}`);
+  if (bytes.length < count) throw damaged('the name of an encoder');
+  return { count, spec: specOf(family, level, bytes.subarray(0, count)) };
+}
+
+function specOf(family, level, bytes) {
+  const named = (list) => {
+    if (list[bytes[2] - 1] !== undefined) return list[bytes[2] - 1];
+    throw new Refusal('unsupported', `the encoder variant ${bytes[2]}`);
+  };
+  const blockBytes = bytes.length === 7 ? bytes.readUInt32LE(3) : undefined;
   if (family === 1) return { family: 'go', level };
+  if (family === 2) return { family: 'klauspost', level, variant: named(KLAUSPOST_VARIANTS) };
+  if (family === 3) return { family: 'pgzip', level, variant: named(KLAUSPOST_VARIANTS), blockBytes };
   if (family === 4) return { family: 'zlib', level, memLevel: bytes[2] };
   if (family === 5) return { family: 'gnu', level };
-  const blockBytes = bytes.length === 7 ? bytes.readUInt32LE(3) : undefined;
   if (family === 6) return { family: 'pigz', level, flags: bytes[2], blockBytes };
-  const variant = KLAUSPOST_VARIANTS[bytes[2] - 1];
-  if (!variant) throw new Refusal('unsupported', `the encoder variant ${bytes[2]}`);
-  return family === 2
-    ? { family: 'klauspost', level, variant }
-    : { family: 'pgzip', level, variant, blockBytes };
+  if (family === 7) return { family: 'chromium', level, hash: named(CHROMIUM_HASHES), memLevel: bytes[3] };
+  return { family: 'corrected', level };
+}
+
+/** Reads numbers of at most 53 bits, which are never longer than they need be. */
+function longNumberReader(bytes, start) {
+  const reader = {
+    at: start,
+    next() {
+      let value = 0;
+      for (let scale = 1, count = 1; ; scale *= 128, count++) {
+        const byte = bytes[reader.at++];
+        value += (byte & 127) * scale;
+        if (byte === undefined || count > 8 || !Number.isSafeInteger(value) || (byte === 0 && scale > 1))
+          throw damaged('a number in a recipe or a list of parts');
+        if (byte < 128) return value;
+      }
+    },
+    take(count, limit, what) {
+      if (count > limit || reader.at + count > bytes.length) throw damaged(what);
+      reader.at += count;
+      return bytes.subarray(reader.at - count, reader.at);
+    },
+  };
+  return reader;
+}
+
+function gzipRecipe(bytes, length) {
+  const inner = { length: size(bytes, 16), recipe: bytes.toString('hex', 24, 56) };
+  const reader = longNumberReader(bytes, 56);
+  const setups = [];
+  const setupCount = reader.next();
+  if (setupCount < 1 || setupCount > LIMITS.gzipMembers) throw damaged('the setups of a gzip recipe');
+  while (setups.length < setupCount) {
+    const header = reader.take(reader.next(), LIMITS.gzipHeader, 'the header of a gzip member');
+    const { spec, count } = encoderSpec(bytes.subarray(reader.at));
+    reader.at += count;
+    setups.push({ header, spec });
+  }
+  const memberCount = reader.next();
+  if (memberCount < setupCount || memberCount > LIMITS.gzipMembers)
+    throw damaged('the members of a gzip recipe');
+  const members = [];
+  let total = 0;
+  while (members.length < memberCount) {
+    const setup = setups[reader.next()];
+    if (!setup) throw damaged('a member of a gzip recipe');
+    members.push({ ...setup, plain: reader.next() });
+    total += members.at(-1).plain;
+  }
+  const trailing = reader.take(reader.next(), LIMITS.gzipTrailing, 'what follows a gzip file');
+  if (reader.at !== bytes.length || total !== inner.length || inner.length > length * MOST_EXPANSION)
+    throw damaged('the sizes of a gzip recipe do not agree');
+  return { inner, members, trailing };
+}
+
+function* gzipBytes(chunks, { inner, members, trailing }, nesting) {
+  if (!createEncoder)
+    throw new Refusal(
+      'unsupported',
+      'it holds a gzip file open: use --plain, or name encoders with --encoders',
+    );
+  const plain = new Source(recipeBytes(chunks, inner.recipe, inner.length, nesting + 1));
+  for (const { header, spec, plain: plainBytes } of members) {
+    yield header;
+    const trailer = Buffer.alloc(8);
+    let crc = 0;
+    const counted = function* () {
+      for (const bytes of taken(plain, plainBytes)) {
+        crc = crc32(bytes, crc);
+        yield bytes;
+      }
+    };
+    yield* deflated(spec, counted());
+    trailer.writeUInt32LE(crc, 0);
+    trailer.writeUInt32LE(plainBytes % 2 ** 32, 4);
+    yield trailer;
+  }
+  if (plain.take(1) !== null) throw damaged('a gzip file with plain bytes left over');
+  yield trailing;
+}
+
+const CRC_TABLE = Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  return value >>> 0;
+});
+
+/** That of gzip (RFC 1952), of bytes that follow those with the checksum `before`. */
+function crc32(bytes, before) {
+  let crc = ~before;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return ~crc >>> 0;
 }
 
 function* openedBytes(chunks, { length, contents, frames, parts }) {
   const list = Buffer.concat([...streamBytes(chunks, parts)]);
   const sources = [contents, frames].map((stream) => new Source(streamBytes(chunks, stream)));
-  let at = 0;
-  const number = () => {
-    let value = 0;
-    for (let scale = 1, count = 1; ; scale *= 128, count++) {
-      const byte = list[at++];
-      value += (byte & 127) * scale;
-      if (byte === undefined || count > 8 || !Number.isSafeInteger(value) || (byte === 0 && scale > 1))
-        throw damaged('a list of parts');
-      if (byte < 128) return value;
-    }
-  };
+  const reader = longNumberReader(list, 0);
   let encoder = null;
   let total = 0;
-  while (at < list.length) {
-    const value = number();
+  while (reader.at < list.length) {
+    const value = reader.next();
     const count = Math.floor(value / 4);
     const tag = value % 4;
     if (count === 0) throw damaged('an empty part');
     if (tag === 3) {
-      if (at + count > list.length) throw damaged('a list of parts');
-      encoder = encoderSpec(list.subarray(at, at + count));
-      at += count;
+      const { spec, count: used } = encoderSpec(reader.take(count, list.length, 'a list of parts'));
+      if (used !== count) throw damaged('the name of an encoder');
+      encoder = spec;
       continue;
     }
     if (tag === 2 && !encoder) throw damaged('a part without an encoder');
-    const made = tag === 2 ? number() : count;
+    const made = tag === 2 ? reader.next() : count;
     total += made;
     if (total > length) break;
     if (tag < 2) yield* taken(sources[tag], count);
@@ -683,8 +781,10 @@ function* taken(source, count) {
 
 function* deflated(spec, pieces) {
   if (!createEncoder)
-    throw new Refusal('unsupported', 'it holds compressed files open; name encoders with --encoders');
-  const encoder = createEncoder(spec);
+    throw new Refusal('unsupported', 'it holds compressed files open: name encoders with --encoders');
+  if (spec.family === 'corrected')
+    throw new Refusal('unsupported', 'it holds a gzip file open with corrections: use --plain');
+  const encoder = encoderOf(spec);
   let made = [];
   const keep = (bytes) => made.push(Buffer.from(bytes));
   for (const bytes of pieces) {
@@ -694,6 +794,20 @@ function* deflated(spec, pieces) {
   }
   encoder.finish(keep);
   yield* made;
+}
+
+function encoderOf(spec) {
+  const key = JSON.stringify(spec);
+  try {
+    const encoder = encoders.get(key) ?? createEncoder(spec);
+    encoders.delete(key);
+    encoders.set(key, encoder);
+    if (encoders.size > KEPT_ENCODERS) encoders.delete(encoders.keys().next().value);
+    encoder.reset();
+    return encoder;
+  } catch (error) {
+    throw error instanceof RangeError ? damaged(`an encoder: ${error.message}`) : error;
+  }
 }
 
 /** A blob's bytes; throws at their end when they are not what its digest says. */

@@ -30,6 +30,7 @@ import {
 } from './hand-made-pool.js';
 import { dockerArchive, ociArchive } from './image-builder.js';
 import { LEANING_POOLS } from './leaning-golden-pools.js';
+import { OPENED_POOLS } from './opened-golden-pools.js';
 import { PARITY_POOLS } from './parity-golden-pools.js';
 import { saveArchiveBytes, withDirectory } from './pool-run.js';
 import { ARCHIVE, poolOf, TINY_BLOCKS, tinyPool, tinySnapshot } from './tiny-image.js';
@@ -258,6 +259,7 @@ export const MAKERS: Readonly<Record<string, Maker>> = {
   ...PARITY_POOLS,
   ...LEANING_POOLS,
   ...GZIP_POOLS,
+  ...OPENED_POOLS,
   'newer-format': injured(
     (files) =>
       void files.set('dbup-pool.json', descriptorFile({ format: 2, features: { of: 'another shape' } })),
