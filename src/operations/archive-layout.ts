@@ -1,9 +1,11 @@
 import { DOCKER_MANIFEST_NAME, resolveMember } from '../archive/docker-manifest.js';
 import { blobPath, listLayoutImages, OCI_INDEX_NAME, OCI_LAYOUT_NAME } from '../archive/oci-layout.js';
+import { TAR_BLOCK_BYTES } from '../archive/tar-header.js';
 import { throwIfInterrupted } from '../core/context.js';
 import { type ArchiveInput, openArchiveInput, RegionInput } from '../image/archive-input.js';
 import { chooseEntries, type OciLayout } from '../image/oci-directory.js';
 import type { Digest } from '../oci/digest.js';
+import { refuseOtherThanTar } from './archive-head.js';
 import type { SaveSession } from './save-session.js';
 import { readMember, type ScannedMember, scanMembers } from './scan-archive.js';
 
@@ -37,17 +39,22 @@ export async function openArchiveLayout(
   };
 }
 
-/** Puts a stream aside, to be read at any position. The caller disposes of it. */
+/**
+ * Puts a stream aside, to be read at any position. The caller disposes of it.
+ * @throws DbupError INPUT_NOT_AN_IMAGE for one that does not begin as a tar, before anything is written
+ */
 export async function spoolInput(
   input: ArchiveInput,
   session: SaveSession,
 ): Promise<{ input: ArchiveInput; dispose(): Promise<void> }> {
   const { report, signal } = session.context;
   const task = `reading ${input.description}`;
+  report({ type: 'start', task, subject: input.description });
+  const head = await readHead(input);
+  refuseOtherThanTar(head, input.description);
   const spool = await session.newSpool();
   try {
-    report({ type: 'start', task, subject: input.description });
-    for (let bytes = await input.read(); bytes; bytes = await input.read()) {
+    for (let bytes: Uint8Array | null = head; bytes; bytes = await input.read()) {
       throwIfInterrupted(signal);
       await spool.write(bytes);
       report({ type: 'bytes', task, doneBytes: spool.sizeBytes });
@@ -65,4 +72,15 @@ export async function spoolInput(
     await spool.remove();
     throw error;
   }
+}
+
+/** The first block and what came with it, or all there is. */
+async function readHead(input: ArchiveInput): Promise<Uint8Array> {
+  let head: Uint8Array = new Uint8Array(0);
+  while (head.length < TAR_BLOCK_BYTES) {
+    const bytes = await input.read();
+    if (!bytes) break;
+    head = Buffer.concat([head, bytes]);
+  }
+  return head;
 }

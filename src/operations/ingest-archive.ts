@@ -1,12 +1,13 @@
 import { DOCKER_MANIFEST_NAME, explainMissingManifest } from '../archive/docker-manifest.js';
 import { OCI_INDEX_NAME } from '../archive/oci-layout.js';
 import { TarWalk } from '../archive/tar-walk.js';
-import { COMPRESSION_MAGIC_BYTES, detectCompression } from '../compress/inflate.js';
+import { COMPRESSION_MAGIC_BYTES } from '../compress/inflate.js';
 import { throwIfInterrupted } from '../core/context.js';
 import { DbupError, isSystemError } from '../core/errors.js';
 import type { ArchiveInput } from '../image/archive-input.js';
 import { storeRecipe, TarSplitter } from '../pool/blob-writer.js';
 import { ArchiveEnding } from './archive-ending.js';
+import { notAnArchive, refuseCompressed } from './archive-head.js';
 import type { IngestedMember, IngestParts } from './ingested-member.js';
 import { MemberSink } from './member-sink.js';
 
@@ -117,29 +118,21 @@ class ArchiveIngest {
   #checkHead(bytes: Uint8Array): void {
     if (this.#head.length >= COMPRESSION_MAGIC_BYTES) return;
     this.#head.push(...bytes.subarray(0, COMPRESSION_MAGIC_BYTES - this.#head.length));
-    const compression = detectCompression(Uint8Array.from(this.#head));
-    if (!compression) return;
-    const tool = compression === 'gzip' ? 'gunzip' : 'zstd -d';
-    throw new DbupError(
-      'INPUT_NOT_AN_IMAGE',
-      `${this.#input.description} is compressed with ${compression}; dbup stores an archive as it is inside`,
-      {
-        hint: `Feed it decompressed: \`${tool} < FILE | dbup save -i -\`.`,
-      },
-    );
+    refuseCompressed(Uint8Array.from(this.#head), this.#input.description);
   }
 
   /** Stops at what would never end: no tar at all, or a file that grows as it is read. */
   async #checkProgress(): Promise<void> {
     const { positionBytes, sizeBytes } = this.#input;
-    if (!this.#sink.foundMember && positionBytes >= FIRST_MEMBER_WITHIN_BYTES) throw this.#notAnArchive();
+    if (!this.#sink.foundMember && positionBytes >= FIRST_MEMBER_WITHIN_BYTES)
+      throw notAnArchive(this.#input.description);
     if (sizeBytes !== null && positionBytes > sizeBytes) await this.#input.assertUnchanged();
   }
 
   async #checkEnd(): Promise<void> {
     const { openMember, members, foundMember } = this.#sink;
     await this.#sink.verifySkipped();
-    if (!foundMember) throw this.#notAnArchive();
+    if (!foundMember) throw notAnArchive(this.#input.description);
     if (openMember !== null)
       throw this.#truncated(`in the middle of ${JSON.stringify(openMember.slice(0, 200))}`);
     if (this.#ending.isCutOff) throw this.#truncated('in the middle of a header');
@@ -148,12 +141,6 @@ class ArchiveIngest {
     }
     await this.#sink.settle();
     await this.#input.assertUnchanged();
-  }
-
-  #notAnArchive(): DbupError {
-    return new DbupError('INPUT_NOT_AN_IMAGE', `${this.#input.description} is not a tar archive`, {
-      hint: 'Give the output of `docker save`, `podman save` or `skopeo copy ... docker-archive:FILE`.',
-    });
   }
 
   #truncated(where: string): DbupError {

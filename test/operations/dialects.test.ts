@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { quietContext } from '../../src/core/context.js';
 import { type LoadOptions, type LoadResult, type LoadSink, load } from '../../src/operations/load.js';
@@ -17,8 +18,9 @@ import {
   podmanArchive,
   type SampleImage,
 } from '../support/archive-layouts.js';
+import { FaultyFileSystem } from '../support/faulty-file-system.js';
 import { layerTar, sha256Of } from '../support/images.js';
-import { codeOf, inPieces, PoolRoom, treeOf } from '../support/pool-room.js';
+import { codeOf, exportingEngine, inPieces, PoolRoom, treeOf } from '../support/pool-room.js';
 import { entriesIn, LayoutBuilder, named, signedLayout, writeLayout } from '../support/signed-layout.js';
 
 const base = layerTar(1, 2, 6000);
@@ -209,6 +211,36 @@ describe('platforms', () => {
     const file = { kind: 'file', path: room.path('none.tar'), format: 'docker-archive' } as const;
     const both = { platforms: ['linux/amd64', 'linux/arm64'] };
     expect(await codeOf(loadTo(room, 'app:1.0', file, both))).toBe('USAGE');
+  });
+
+  it('of a stream that is no tar are not looked for: it is refused by its first block, of whatever size it is', async () => {
+    await using room = await PoolRoom.create();
+    await room.with('append', async () => {});
+    const text = new Uint8Array(Buffer.from('no tar at all. '.repeat(100)));
+    const gzip = gzipSync(text);
+    for (const [bytes, message] of [
+      [text, 'is not a tar archive'],
+      [new Uint8Array(1000), 'is not a tar archive'],
+      [gzip, 'is compressed with gzip'],
+    ] as const) {
+      let pieces = 0;
+      const endless = async function* (): AsyncGenerator<Uint8Array> {
+        for (; pieces < 1_000_000; pieces++) yield bytes.subarray(0, 40);
+      };
+      // Nothing is written, not even for a while.
+      const counting = new FaultyFileSystem({ failAt: 0, errno: 'ENOSPC' });
+      const client = exportingEngine(endless());
+      const source = { kind: 'engine', client, image: 'app:1.0' } as const;
+      const saving = room.save(source, { platforms: ['linux/arm64'] }, counting.fs);
+      await expect(saving).rejects.toMatchObject({
+        code: 'INPUT_NOT_AN_IMAGE',
+        message: expect.stringContaining(message),
+      });
+      expect(pieces).toBeLessThan(20);
+      expect(counting.calls).toBe(0);
+    }
+    const short = room.saveStream(inPieces(text.subarray(0, 300), 1, 100), { platforms: ['linux/arm64'] });
+    expect(await codeOf(short)).toBe('INPUT_NOT_AN_IMAGE');
   });
 
   it('all chosen, or of an archive with no others, leave the archive as it is', async () => {
