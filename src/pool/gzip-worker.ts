@@ -2,7 +2,9 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { EncoderStock } from '../compress/exact/encoder-stock.js';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
+import { DeflateProver } from '../compress/exact/prove-deflate.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
+import { ProverMemory } from '../compress/exact/prover-memory.js';
 import { type CorrectionStep, GzipCorrector } from '../compress/exact/tokens/correct-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
 import { type EncodeAnswer, SlotFiller } from './encode-slot.js';
@@ -13,17 +15,18 @@ const streams = new Map<number, GzipRebuilder>();
 const encoders = new EncoderStock();
 /** Null where no model is near enough. */
 const correctors = new Map<number, { corrector: GzipCorrector | null; fd: number }>();
-/** Proofs wait for their file's bytes to be inflated; a second one must not take the thread's time meanwhile. */
+const memory = new ProverMemory();
+const prover = new DeflateProver(memory);
+/** One at a time works in that memory. */
 let proofs: Promise<unknown> = Promise.resolve();
 
 async function run(job: GzipJob): Promise<unknown> {
   switch (job.type) {
     case 'probe':
-    case 'prove': {
-      const answer = proofs.then(() => examine(job));
-      proofs = answer.catch(() => {});
-      return answer;
-    }
+    case 'prove':
+      return inTurn(() => examine(job));
+    case 'prove-parts':
+      return inTurn(() => runPartsJob(job, prover));
     case 'open':
       streams.set(
         job.stream,
@@ -40,8 +43,14 @@ async function run(job: GzipJob): Promise<unknown> {
       endCorrecting(job.stream);
       return null;
     default:
-      return runPartsJob(job);
+      return runPartsJob(job, prover);
   }
+}
+
+function inTurn(proof: () => unknown): Promise<unknown> {
+  const answer = proofs.then(proof);
+  proofs = answer.catch(() => {});
+  return answer;
 }
 
 function correct({ stream, region }: CorrectJob): CorrectionStep {
@@ -73,7 +82,7 @@ async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
   const fd = openSync(path, 'r');
   try {
     const read = readerOf(fd, job.region);
-    const options = { last: job.last, isCancelled };
+    const options = { last: job.last, isCancelled, memory };
     return await (job.type === 'probe' ? probeGzip : proveGzip)({ sizeBytes, read }, options);
   } finally {
     closeSync(fd);

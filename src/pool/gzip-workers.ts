@@ -172,9 +172,9 @@ export class GzipWorkers {
     return { ...this.#pool.openLane(), number: this.#nextStream++ };
   }
 
-  /** Finds the encoders of deflate streams. */
+  /** Finds the encoders of deflate streams. One thread is left out, for what they inflate to keeps as many busy. */
   proveParts(job: ProvePartsJob): Promise<ProvePartsAnswer> {
-    return this.#pool.run(job);
+    return this.#pool.run(job, Math.max(1, this.#pool.size - 1));
   }
 
   /** Takes a gzip file apart in a thread, a stretch at a time; ends with what it was found to be, or null. */

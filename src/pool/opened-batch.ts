@@ -3,7 +3,7 @@ import type { DeflateRegion, ProvePartsAnswer } from './parts-jobs.js';
 
 /** Bytes gathered before they are tried, and room for what they inflate to. */
 export const BATCH_BYTES = 1024 * 1024;
-const PLAIN_BYTES = 3 * BATCH_BYTES;
+const PLAIN_BYTES = 2 * BATCH_BYTES;
 
 /** What happens in a layer, in order; offsets are those of the batch. */
 export type BatchItem =

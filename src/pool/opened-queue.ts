@@ -15,7 +15,7 @@ import type { Opening } from './opening.js';
 import { addRecent, type DeflateRegion, type ProvenStream, type ProvePartsJob } from './parts-jobs.js';
 
 /** Batches tried ahead of the one being stored. The same on every machine, as it decides which encoders are tried first. */
-const BATCHES_AHEAD = 4;
+const BATCHES_AHEAD = 3;
 /** After so many searches in vain, only encoders that were found are tried. */
 const MAX_FAILED_SEARCHES = 48;
 

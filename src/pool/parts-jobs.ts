@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { CompressedFile } from '../compress/exact/byte-comparer.js';
 import { type MakeStep, PartsMaker } from '../compress/exact/parts-maker.js';
-import { DeflateProver, type SearchOptions } from '../compress/exact/prove-deflate.js';
+import type { DeflateProver, SearchOptions } from '../compress/exact/prove-deflate.js';
 import { type EncoderSpec, encoderName } from '../format/encoder-spec.js';
 import { type EncodeAnswer, type EncodeSlot, SlotFiller } from './encode-slot.js';
 
@@ -60,10 +60,9 @@ export interface ProvenStream {
 const MAX_LIKELY = 4;
 
 const makers = new Map<number, PartsMaker>();
-let prover: DeflateProver | null = null;
 
-/** Does a job in the thread it came to. */
-export async function runPartsJob(job: PartsJob): Promise<unknown> {
+/** Does a job in the thread it came to, which has one prover. */
+export function runPartsJob(job: PartsJob, prover: DeflateProver): unknown {
   switch (job.type) {
     case 'end-make':
       makers.delete(job.maker);
@@ -74,7 +73,7 @@ export async function runPartsJob(job: PartsJob): Promise<unknown> {
       return make(maker, job);
     }
     case 'prove-parts':
-      return prove(job);
+      return prove(job, prover);
   }
 }
 
@@ -84,22 +83,16 @@ function make(maker: PartsMaker, { slot, steps }: MakeJob): EncodeAnswer {
   return filler.answer;
 }
 
-async function prove({
-  source,
-  streams,
-  plain,
-  likely,
-  maySearch,
-}: ProvePartsJob): Promise<ProvePartsAnswer> {
+function prove(
+  { source, streams, plain, likely, maySearch }: ProvePartsJob,
+  prover: DeflateProver,
+): ProvePartsAnswer {
   const fd = 'path' in source ? openSync(source.path, 'r') : null;
   const read = (into: Uint8Array, position: number): number => {
     if (fd !== null) return readSync(fd, into, 0, into.length, position);
     into.set((source as Uint8Array).subarray(position, position + into.length));
     return into.length;
   };
-  // One of its own where another job waits in the middle of a stream.
-  const mine = prover ?? new DeflateProver();
-  prover = null;
   const recent = [...likely];
   let hasSearchedInVain = false;
   let fill = 0;
@@ -111,7 +104,7 @@ async function prove({
         maySearch: maySearch && !hasSearchedInVain,
         header: region.header,
       };
-      const proven = await mine.prove(fileOf(region, read), options);
+      const proven = prover.prove(fileOf(region, read), options);
       hasSearchedInVain ||= options.maySearch && !proven;
       answers.push(null);
       if (!proven) continue;
@@ -123,7 +116,6 @@ async function prove({
       addRecent(recent, encoder);
     }
   } finally {
-    prover = mine;
     if (fd !== null) closeSync(fd);
   }
   return { streams: answers, hasSearchedInVain };

@@ -1,7 +1,8 @@
 import type { Sha256Stream } from '../../hash/sha256.js';
 import { lastBytes } from './tail.js';
 
-const WINDOW_BYTES = 256 * 1024;
+/** Of the file, held at a time. */
+export const COMPARED_BYTES = 256 * 1024;
 
 /** A compressed file that can be read at any position. */
 export interface CompressedFile {
@@ -26,10 +27,18 @@ export class ByteComparer {
   readonly #file: CompressedFile;
   readonly #sha256: Sha256Stream | null;
   #hashedTo: number;
-  readonly #buffer = Buffer.allocUnsafe(WINDOW_BYTES);
-  #window: Buffer = this.#buffer.subarray(0, 0);
+  readonly #buffer: Buffer;
+  #window: Buffer;
 
-  constructor(file: CompressedFile, position: number, sha256: Sha256Stream | null = null) {
+  /** @param buffer of COMPARED_BYTES, used by this comparer alone */
+  constructor(
+    file: CompressedFile,
+    position: number,
+    sha256: Sha256Stream | null = null,
+    buffer = Buffer.allocUnsafeSlow(COMPARED_BYTES),
+  ) {
+    this.#buffer = buffer;
+    this.#window = buffer.subarray(0, 0);
     this.#file = file;
     this.position = position;
     this.#hashedTo = position;

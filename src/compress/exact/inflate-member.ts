@@ -1,3 +1,4 @@
+import type { CompressedFile } from './byte-comparer.js';
 import { Inflater } from './inflate/inflater.js';
 
 /** Reads at a position of a compressed file; 0 at its end. */
@@ -24,6 +25,30 @@ export async function* inflateMember(
     if (inflater.hasEnded) break;
     const room = inflater.inputRoom();
     const count = await readAt(room, position);
+    position += count;
+    inflater.supply(count);
+  }
+  return start + inflater.takenBytes;
+}
+
+/**
+ * The same of a file that never makes its reader wait.
+ * @param inflater used until the generator has ended
+ */
+export function* inflateMemberNow(
+  file: CompressedFile,
+  start: number,
+  inflater: Inflater,
+): Generator<Uint8Array, number> {
+  inflater.reset();
+  for (let position = start; !inflater.hasEnded; ) {
+    const piece = inflater.next();
+    if (piece) {
+      yield piece;
+      continue;
+    }
+    if (inflater.hasEnded) break;
+    const count = file.read(inflater.inputRoom(), position);
     position += count;
     inflater.supply(count);
   }

@@ -1,19 +1,16 @@
-import { inflateRawSync } from 'node:zlib';
 import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
 import { ByteComparer, type CompressedFile, Difference } from './byte-comparer.js';
 import type { DeflateEncoder } from './deflate-encoder.js';
 import { encoderCandidates } from './detect-encoder.js';
 import { createEncoder } from './encoder-registry.js';
-import { inflateMember } from './inflate-member.js';
+import { inflateMemberNow } from './inflate-member.js';
 import { type KlauspostLevel, klauspostVariants } from './klauspost/klauspost-encoder.js';
+import { PROBE_BYTES, ProverMemory } from './prover-memory.js';
 
-/** Inflated at once; of more, the beginning rejects encoders, and the rest is never held whole. */
-const PROBE_BYTES = 1024 * 1024;
 /** Plain bytes an encoder gets at a time, so that a wrong one is found out early. */
 const STEP_BYTES = 64 * 1024;
 /** Encoders that may fail late, each a pass over the whole stream. */
 const MAX_PASSES = 4;
-const MAX_ENCODERS = 3;
 /** What is packed more tightly is no file that anyone edits, but it could cost hours. */
 const MAX_RATIO = 64;
 const RATIO_FREE_BYTES = 64 * 1024;
@@ -26,7 +23,7 @@ const LEVELS = [6, 9, 1, 8, 7, 5, 4, 3, 2] as const;
 export interface ProvenDeflate {
   encoder: EncoderSpec;
   plainBytes: number;
-  /** All of them, if they are few. */
+  /** All of them, if they are few; valid until the next stream is looked at. */
   plain: Uint8Array | null;
 }
 
@@ -41,30 +38,57 @@ export interface SearchOptions {
 
 /** Finds the encoders that made deflate streams, by making them again and comparing every byte. Keeps its thread busy. */
 export class DeflateProver {
-  readonly #encoders = new Map<string, DeflateEncoder>();
+  readonly #memory: ProverMemory;
+  #encoder: { name: string; encoder: DeflateEncoder } | null = null;
+
+  /** @param memory which nobody else uses while it proves */
+  constructor(memory = new ProverMemory()) {
+    this.#memory = memory;
+  }
 
   /**
    * Tries encoders on a stream that fills the file.
    * @returns null when none makes it, when it is damaged or when it inflates to too much
    */
-  async prove(file: CompressedFile, options: SearchOptions): Promise<ProvenDeflate | null> {
+  prove(file: CompressedFile, options: SearchOptions): ProvenDeflate | null {
     const maxBytes = RATIO_FREE_BYTES + file.sizeBytes * MAX_RATIO;
-    const probe = (file.sizeBytes <= PROBE_BYTES && inflateWhole(file)) || (await inflateBeginning(file));
+    const probe = this.#probe(file);
     if (!probe || probe.plain.length === 0 || probe.plain.length > maxBytes) return null;
     let passes = 0;
     for (const encoder of candidatesOf(file, options)) {
       if (!this.#makes(file, encoder, probe)) continue;
       if (probe.isWhole) return { encoder, plainBytes: probe.plain.length, plain: probe.plain };
-      const plainBytes = await this.#pass(file, encoder, maxBytes);
+      const plainBytes = this.#pass(file, encoder, maxBytes);
       if (plainBytes !== null) return { encoder, plainBytes, plain: null };
       if (++passes === MAX_PASSES) break;
     }
     return null;
   }
 
+  /** Null when it does not inflate, or ends before the file does. */
+  #probe(file: CompressedFile): Probe | null {
+    const { plain, inflater } = this.#memory;
+    const pieces = inflateMemberNow(file, 0, inflater);
+    let fill = 0;
+    try {
+      for (;;) {
+        const next = pieces.next();
+        if (next.done)
+          return next.value === file.sizeBytes ? { plain: plain.subarray(0, fill), isWhole: true } : null;
+        const taken = next.value.subarray(0, plain.length - fill);
+        plain.set(taken, fill);
+        fill += taken.length;
+        if (taken.length < next.value.length) return { plain, isWhole: false };
+      }
+    } catch (error) {
+      if (isZlibError(error)) return null;
+      throw error;
+    }
+  }
+
   #makes(file: CompressedFile, spec: EncoderSpec, { plain, isWhole }: Probe): boolean {
-    const comparer = new ByteComparer(file, 0);
-    const encoder = this.#encoder(spec);
+    const comparer = new ByteComparer(file, 0, null, this.#memory.compared);
+    const encoder = this.#encoderOf(spec);
     try {
       for (let at = 0; at < plain.length; at += STEP_BYTES)
         encoder.write(plain.subarray(at, at + STEP_BYTES), comparer.compare);
@@ -77,14 +101,14 @@ export class DeflateProver {
   }
 
   /** Makes all of a stream. @returns its plain bytes; null when it differs */
-  async #pass(file: CompressedFile, spec: EncoderSpec, maxBytes: number): Promise<number | null> {
-    const comparer = new ByteComparer(file, 0);
-    const encoder = this.#encoder(spec);
-    const pieces = inflateMember((into, position) => file.read(into, position), 0);
+  #pass(file: CompressedFile, spec: EncoderSpec, maxBytes: number): number | null {
+    const comparer = new ByteComparer(file, 0, null, this.#memory.compared);
+    const encoder = this.#encoderOf(spec);
+    const pieces = inflateMemberNow(file, 0, this.#memory.inflater);
     let plainBytes = 0;
     try {
       for (;;) {
-        const next = await pieces.next();
+        const next = pieces.next();
         if (next.done) {
           encoder.finish(comparer.compare);
           return next.value === file.sizeBytes && comparer.position === next.value ? plainBytes : null;
@@ -96,65 +120,22 @@ export class DeflateProver {
     } catch (error) {
       if (error instanceof Difference || isZlibError(error)) return null;
       throw error;
-    } finally {
-      await pieces.return(0);
     }
   }
 
-  /** A fresh stream of an encoder; a few are kept. */
-  #encoder(spec: EncoderSpec): DeflateEncoder {
+  /** A fresh stream of an encoder; the one used last is kept. */
+  #encoderOf(spec: EncoderSpec): DeflateEncoder {
     const name = encoderName(spec);
-    let encoder = this.#encoders.get(name);
-    if (!encoder) {
-      if (this.#encoders.size >= MAX_ENCODERS) this.#encoders.clear();
-      encoder = createEncoder(spec);
-      this.#encoders.set(name, encoder);
-    }
-    encoder.reset();
-    return encoder;
+    if (this.#encoder?.name === name) this.#encoder.encoder.reset();
+    else this.#encoder = { name, encoder: createEncoder(spec, this.#memory.kernels) };
+    return this.#encoder.encoder;
   }
 }
 
-/** The plain bytes of a stream, or the beginning of them. */
+/** The plain bytes of a stream, or the beginning of them, in the prover's memory. */
 interface Probe {
   plain: Uint8Array;
   isWhole: boolean;
-}
-
-/** Null when it does not inflate, when it ends before the file does, and when it is longer. */
-function inflateWhole(file: CompressedFile): Probe | null {
-  const deflate = new Uint8Array(file.sizeBytes);
-  file.read(deflate, 0);
-  try {
-    const inflated = inflateRawSync(deflate, { maxOutputLength: PROBE_BYTES, info: true });
-    // Node's types do not know what `info` does.
-    const { buffer, engine } = inflated as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
-    return engine.bytesWritten === deflate.length ? { plain: buffer, isWhole: true } : null;
-  } catch {
-    return null;
-  }
-}
-
-async function inflateBeginning(file: CompressedFile): Promise<Probe | null> {
-  const plain = new Uint8Array(PROBE_BYTES);
-  let fill = 0;
-  const pieces = inflateMember((into, position) => file.read(into, position), 0);
-  try {
-    while (fill < PROBE_BYTES) {
-      const next = await pieces.next();
-      if (next.done)
-        return next.value === file.sizeBytes ? { plain: plain.subarray(0, fill), isWhole: true } : null;
-      const taken = next.value.subarray(0, PROBE_BYTES - fill);
-      plain.set(taken, fill);
-      fill += taken.length;
-    }
-    return { plain, isWhole: false };
-  } catch (error) {
-    if (isZlibError(error)) return null;
-    throw error;
-  } finally {
-    await pieces.return(0);
-  }
 }
 
 function isZlibError(error: unknown): boolean {

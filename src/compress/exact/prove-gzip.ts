@@ -8,12 +8,10 @@ import type { DeflateEncoder } from './deflate-encoder.js';
 import { createEncoder } from './encoder-registry.js';
 import { EncoderTries } from './encoder-tries.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
-import { Inflater } from './inflate/inflater.js';
 import { readHeader } from './inflate-gzip.js';
-import { inflateMember } from './inflate-member.js';
+import { inflateMemberNow } from './inflate-member.js';
+import { PROBE_BYTES, ProverMemory } from './prover-memory.js';
 
-/** Enough to reach beyond a block of pgzip's usual size. */
-const PROBE_BYTES = 1152 * 1024;
 /** Encoders that may fail late, each a pass over the whole member. */
 const MAX_PASSES = 6;
 /** Plain bytes an encoder gets at a time, so that a wrong one is found out early. */
@@ -65,6 +63,8 @@ export interface ProveOptions {
   isCancelled?: () => boolean;
   /** Plain bytes from one checkpoint to the next, at least. */
   checkpointEveryBytes?: number;
+  /** What it works in; nobody else may meanwhile. */
+  memory?: ProverMemory;
 }
 
 /**
@@ -118,18 +118,16 @@ class GzipProver {
   readonly #file: CompressedFile;
   readonly #isCancelled: () => boolean;
   readonly #everyBytes: number;
-  readonly #encoders = new Map<string, DeflateEncoder>();
-  readonly #inflater = new Inflater();
+  readonly #memory: ProverMemory;
+  #encoder: { name: string; encoder: DeflateEncoder } | null = null;
   readonly #tries: EncoderTries;
   readonly #onTry: (encoder: EncoderSpec) => void;
-  /** Of a member, its deflate stream and what that inflates to: files may have very many members. */
-  readonly #head = new Uint8Array(PROBE_BYTES);
-  readonly #plain = new Uint8Array(PROBE_BYTES);
   #sha256 = new Sha256Stream();
   readonly #checkpoints: Checkpoint[] = [];
 
   constructor(file: CompressedFile, options: ProveOptions) {
     this.#file = file;
+    this.#memory = options.memory ?? new ProverMemory();
     this.#tries = new EncoderTries(options.last, options.maxFailedTries);
     this.#onTry = options.onTry ?? (() => {});
     this.#isCancelled = options.isCancelled ?? (() => false);
@@ -187,7 +185,8 @@ class GzipProver {
   }
 
   #candidatesOf({ header, deflateAt }: Probe): Generator<EncoderSpec> {
-    const readHead = (): Uint8Array => this.#head.subarray(0, this.#file.read(this.#head, deflateAt));
+    const { head } = this.#memory;
+    const readHead = (): Uint8Array => head.subarray(0, this.#file.read(head, deflateAt));
     return this.#tries.forMember(header, readHead);
   }
 
@@ -195,18 +194,18 @@ class GzipProver {
     const header = findGzipHeader(await this.#readHead(at));
     if (header === null) throw new Verbatim('damaged');
     const deflateAt = at + header.length;
-    const plain = this.#plain;
+    const { plain } = this.#memory;
     let fill = 0;
     const pieces = this.#inflate(deflateAt);
     for (;;) {
-      const next = await pieces.next();
+      const next = pieces.next();
       if (next.done) return { header, deflateAt, plain: plain.subarray(0, fill), endAt: next.value };
       const taken = next.value.subarray(0, PROBE_BYTES - fill);
       plain.set(taken, fill);
       fill += taken.length;
       if (taken.length < next.value.length) break;
     }
-    await pieces.return(0);
+    pieces.return(0);
     return { header, deflateAt, plain, endAt: null };
   }
 
@@ -214,8 +213,8 @@ class GzipProver {
   #matches(probe: Probe, spec: EncoderSpec): boolean {
     this.#checkCancelled();
     this.#onTry(spec);
-    const comparer = new ByteComparer(this.#file, probe.deflateAt);
-    const encoder = this.#encoder(spec);
+    const comparer = new ByteComparer(this.#file, probe.deflateAt, null, this.#memory.compared);
+    const encoder = this.#encoderOf(spec);
     let at = 0;
     try {
       for (; at < probe.plain.length; at += STEP_BYTES) {
@@ -246,11 +245,11 @@ class GzipProver {
   ): Promise<ProvenPass | null> {
     const sha256 = this.#sha256.copy();
     sha256.update(probe.header);
-    const comparer = new ByteComparer(this.#file, probe.deflateAt, sha256);
-    const spare = withStates ? () => createEncoder(spec) : null;
+    const comparer = new ByteComparer(this.#file, probe.deflateAt, sha256, this.#memory.compared);
+    const spare = withStates ? () => createEncoder(spec, this.#memory.spareKernels) : null;
     // Where one is due at once, the member's beginning becomes one.
     const dueAt = this.#nextDueAt > plainAt ? this.#nextDueAt : plainAt + this.#everyBytes;
-    const maker = new CheckpointMaker(comparer, this.#encoder(spec), spare, {
+    const maker = new CheckpointMaker(comparer, this.#encoderOf(spec), spare, {
       plainAt,
       dueAt,
       everyBytes: this.#everyBytes,
@@ -259,7 +258,7 @@ class GzipProver {
     try {
       for (;;) {
         this.#checkCancelled();
-        const next = await pieces.next();
+        const next = pieces.next();
         if (!next.done) {
           maker.write(next.value);
           continue;
@@ -275,7 +274,7 @@ class GzipProver {
       if (error.isInTrailer) return this.#refuse('damaged');
       if (!maker.isDoubtful) return null;
     } finally {
-      await pieces.return(0);
+      pieces.return(0);
     }
     return this.#pass(probe, spec, plainAt, false);
   }
@@ -285,13 +284,9 @@ class GzipProver {
   }
 
   /** What does not inflate is kept as it is. */
-  async *#inflate(deflateAt: number): AsyncGenerator<Uint8Array, number> {
+  *#inflate(deflateAt: number): Generator<Uint8Array, number> {
     try {
-      return yield* inflateMember(
-        (into, position) => this.#file.read(into, position),
-        deflateAt,
-        this.#inflater,
-      );
+      return yield* inflateMemberNow(this.#file, deflateAt, this.#memory.inflater);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code?.startsWith('Z_')) throw new Verbatim('damaged');
@@ -300,16 +295,11 @@ class GzipProver {
   }
 
   /** A fresh stream of an encoder; the one used last is kept. */
-  #encoder(spec: EncoderSpec): DeflateEncoder {
+  #encoderOf(spec: EncoderSpec): DeflateEncoder {
     const name = encoderName(spec);
-    let encoder = this.#encoders.get(name);
-    if (!encoder) {
-      this.#encoders.clear();
-      encoder = createEncoder(spec);
-      this.#encoders.set(name, encoder);
-    }
-    encoder.reset();
-    return encoder;
+    if (this.#encoder?.name === name) this.#encoder.encoder.reset();
+    else this.#encoder = { name, encoder: createEncoder(spec, this.#memory.kernels) };
+    return this.#encoder.encoder;
   }
 
   #readHead(at: number): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { instantiateKernel, type KernelSet } from '../kernel-set.js';
 import { createResumableEncoder, type ResumableEncoder, type StateKernel } from '../resumable-encoder.js';
 import { GO_FLATE_WASM_BASE64 } from './kernels/go-flate-wasm.generated.js';
 
@@ -19,10 +20,10 @@ interface GoKernel extends StateKernel {
 
 let compiledModule: WebAssembly.Module | undefined;
 
-/** An encoder with 2 MiB of memory of its own. */
-export function createGoEncoder({ level }: { readonly level: GoLevel }): GoEncoder {
+/** An encoder with 2 MiB of memory of its own, or with that of a set. */
+export function createGoEncoder({ level }: { readonly level: GoLevel }, kernels?: KernelSet): GoEncoder {
   compiledModule ??= new WebAssembly.Module(Buffer.from(GO_FLATE_WASM_BASE64, 'base64'));
-  const kernel = new WebAssembly.Instance(compiledModule, { env: {} }).exports as unknown as GoKernel;
+  const kernel = kernels?.instanceOf<GoKernel>(compiledModule) ?? instantiateKernel<GoKernel>(compiledModule);
   kernel.setLevel(level);
   kernel.reset(0);
   return createResumableEncoder(kernel);

@@ -1,6 +1,7 @@
 import { KLAUSPOST_VARIANTS, type KlauspostVariant } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder, type EncoderKernel } from '../kernel-encoder.js';
+import { instantiateKernel, type KernelSet } from '../kernel-set.js';
 import { KLAUSPOST_FLATE_WASM_BASE64 } from './kernels/klauspost-flate-wasm.generated.js';
 
 /**
@@ -40,16 +41,21 @@ interface KlauspostKernel extends EncoderKernel {
 let compiledModule: WebAssembly.Module | undefined;
 
 /**
- * The encoder of package flate of github.com/klauspost/compress, with 2.5 MiB of memory of its own.
+ * The encoder of package flate of github.com/klauspost/compress, with 2.5 MiB of memory of its own, or with that of a set.
  *
  * @throws RangeError when this level of that variant is not one of {@link klauspostVariants}
  */
-export function createKlauspostEncoder({ level, variant }: KlauspostParameters): DeflateEncoder {
+export function createKlauspostEncoder(
+  { level, variant }: KlauspostParameters,
+  kernels?: KernelSet,
+): DeflateEncoder {
   if (!klauspostVariants(level).includes(variant)) {
     throw new RangeError(`klauspost level ${level} has no variant ${variant}`);
   }
   compiledModule ??= new WebAssembly.Module(Buffer.from(KLAUSPOST_FLATE_WASM_BASE64, 'base64'));
-  const kernel = new WebAssembly.Instance(compiledModule, { env: {} }).exports as unknown as KlauspostKernel;
+  const kernel =
+    kernels?.instanceOf<KlauspostKernel>(compiledModule) ??
+    instantiateKernel<KlauspostKernel>(compiledModule);
   kernel.configure(level, KLAUSPOST_VARIANTS.indexOf(variant));
   return createKernelEncoder(kernel);
 }

@@ -1,5 +1,6 @@
 import { BlockStates } from '../block-states.js';
 import type { EmitBytes } from '../deflate-encoder.js';
+import type { KernelSet } from '../kernel-set.js';
 import { createKlauspostEncoder, type KlauspostParameters } from '../klauspost/klauspost-encoder.js';
 import type { ResumableEncoder } from '../resumable-encoder.js';
 import { createTail, lastBytes } from '../tail.js';
@@ -57,10 +58,10 @@ export function createPgzipBlockEncoder(parameters: PgzipParameters): PgzipBlock
  * @throws RangeError when `blockBytes` is not a whole number within (PGZIP_DICTIONARY_BYTES, 2^31), or as
  *   {@link createKlauspostEncoder}
  */
-export function createPgzipEncoder(parameters: PgzipParameters): ResumableEncoder {
+export function createPgzipEncoder(parameters: PgzipParameters, kernels?: KernelSet): ResumableEncoder {
   const { blockBytes } = parameters;
   requireBlockBytes(blockBytes);
-  const encoder = createKlauspostEncoder(parameters);
+  const encoder = createKlauspostEncoder(parameters, kernels);
   const tail = createTail(PGZIP_DICTIONARY_BYTES);
   let filledBytes = 0;
   const states = new BlockStates(blockBytes);

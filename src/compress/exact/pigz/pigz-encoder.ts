@@ -1,6 +1,7 @@
 import { BlockStates } from '../block-states.js';
 import type { DeflateEncoder, EmitBytes } from '../deflate-encoder.js';
 import { createKernelEncoder } from '../kernel-encoder.js';
+import type { KernelSet } from '../kernel-set.js';
 import { noState, type ResumableEncoder } from '../resumable-encoder.js';
 import { createTail, lastBytes } from '../tail.js';
 import { createZlibKernel, ZLIB_FLUSH_KINDS, type ZlibLevel } from '../zlib/zlib-encoder.js';
@@ -62,9 +63,9 @@ export function createPigzBlockEncoder(parameters: PigzParameters): PigzBlockEnc
  * @throws RangeError when there is no such level, or `blockBytes` is not a whole number of KiB within
  *   [PIGZ_DICTIONARY_BYTES, 512 MiB]; by `flush`, which pigz does not have
  */
-export function createPigzEncoder(parameters: PigzParameters): ResumableEncoder {
+export function createPigzEncoder(parameters: PigzParameters, kernels?: KernelSet): ResumableEncoder {
   const { blockBytes, isIndependent = false, isSingle = false } = parameters;
-  const encoder = createEncoder(parameters);
+  const encoder = createEncoder(parameters, kernels);
   const keepsHistory = !isIndependent && !isSingle;
   const tail = keepsHistory ? createTail(PIGZ_DICTIONARY_BYTES) : undefined;
   const beginsAnew = isIndependent || !isSingle;
@@ -116,11 +117,11 @@ export function createPigzEncoder(parameters: PigzParameters): ResumableEncoder 
 }
 
 /** The encoder of one block, whose `flush` ends it as pigz does where another follows. */
-function createEncoder(parameters: PigzParameters): DeflateEncoder {
+function createEncoder(parameters: PigzParameters, kernels?: KernelSet): DeflateEncoder {
   const { level, blockBytes, isIndependent = false, hasSyncMarkers = false } = parameters;
   const fits = blockBytes >= PIGZ_DICTIONARY_BYTES && blockBytes <= LARGEST_BLOCK_BYTES;
   if (!fits || blockBytes % 1024 !== 0) throw new RangeError(`pigz has no blocks of ${blockBytes} bytes`);
-  const kernel = createZlibKernel({ level, memLevel: 8 });
+  const kernel = createZlibKernel({ level, memLevel: 8 }, {}, kernels);
   const { sync, pigz, pigzIndependent } = ZLIB_FLUSH_KINDS;
   const kind = isIndependent ? pigzIndependent : hasSyncMarkers ? sync : pigz;
   return createKernelEncoder({ ...kernel, flush: () => kernel.flushAs(kind) });

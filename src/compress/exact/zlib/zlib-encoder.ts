@@ -1,6 +1,7 @@
 import type { ChromiumHash } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder } from '../kernel-encoder.js';
+import { instantiateKernel, type KernelSet } from '../kernel-set.js';
 import { createResumableEncoder, type ResumableEncoder, type StateKernel } from '../resumable-encoder.js';
 import { ZLIB_DEFLATE_WASM_BASE64 } from './kernels/zlib-deflate-wasm.generated.js';
 
@@ -28,15 +29,17 @@ export interface ZlibKernel extends StateKernel {
 
 let compiledModule: WebAssembly.Module | undefined;
 
-/** A kernel that is ready for a stream, with 2 MiB of memory of its own. */
+/** A kernel that is ready for a stream, with 2 MiB of memory of its own, or with that of a set. */
 export function createZlibKernel(
   { level, memLevel }: ZlibParameters,
   { isGnu = false, hashKind = 0 } = {},
+  kernels?: KernelSet,
 ): ZlibKernel {
   if (!Number.isInteger(level) || level < 1 || level > 9) throw new RangeError(`there is no level ${level}`);
   if (memLevel !== 8 && memLevel !== 9) throw new RangeError(`memLevel ${memLevel} is not known`);
   compiledModule ??= new WebAssembly.Module(Buffer.from(ZLIB_DEFLATE_WASM_BASE64, 'base64'));
-  const kernel = new WebAssembly.Instance(compiledModule, { env: {} }).exports as unknown as ZlibKernel;
+  const kernel =
+    kernels?.instanceOf<ZlibKernel>(compiledModule) ?? instantiateKernel<ZlibKernel>(compiledModule);
   kernel.configure(level, memLevel, isGnu, hashKind);
   kernel.reset(0);
   return kernel;
@@ -47,8 +50,8 @@ export function createZlibKernel(
  *
  * @throws RangeError when there is no such level or memLevel
  */
-export function createZlibEncoder(parameters: ZlibParameters): ZlibEncoder {
-  return createResumableEncoder(createZlibKernel(parameters));
+export function createZlibEncoder(parameters: ZlibParameters, kernels?: KernelSet): ZlibEncoder {
+  return createResumableEncoder(createZlibKernel(parameters, {}, kernels));
 }
 
 /**
@@ -57,9 +60,12 @@ export function createZlibEncoder(parameters: ZlibParameters): ZlibEncoder {
  *
  * @throws RangeError when there is no such level; by `flush`, and by `reset` with a dictionary
  */
-export function createGnuGzipEncoder({ level }: { readonly level: ZlibLevel }): ZlibEncoder {
+export function createGnuGzipEncoder(
+  { level }: { readonly level: ZlibLevel },
+  kernels?: KernelSet,
+): ZlibEncoder {
   return withoutFlush(
-    createResumableEncoder(createZlibKernel({ level, memLevel: 8 }, { isGnu: true })),
+    createResumableEncoder(createZlibKernel({ level, memLevel: 8 }, { isGnu: true }, kernels)),
     'GNU gzip',
   );
 }
@@ -74,9 +80,15 @@ const CHROMIUM_HASH_KINDS = { crc: 1, product: 2, crc16: 3 } as const;
  *
  * @throws RangeError when there is no such level or memLevel; by `flush`, and by `reset` with a dictionary
  */
-export function createChromiumEncoder(parameters: ZlibParameters & { hash: ChromiumHash }): DeflateEncoder {
+export function createChromiumEncoder(
+  parameters: ZlibParameters & { hash: ChromiumHash },
+  kernels?: KernelSet,
+): DeflateEncoder {
   const hashKind = CHROMIUM_HASH_KINDS[parameters.hash];
-  return withoutFlush(createKernelEncoder(createZlibKernel(parameters, { hashKind })), "Chromium's zlib");
+  return withoutFlush(
+    createKernelEncoder(createZlibKernel(parameters, { hashKind }, kernels)),
+    "Chromium's zlib",
+  );
 }
 
 /** For originals whose flushes and dictionaries nobody uses. */

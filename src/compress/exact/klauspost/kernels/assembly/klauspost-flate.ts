@@ -8,7 +8,7 @@ import { takeOutput } from './lib/bit-writer';
 import { resetBlockWriter, writeLastBlock, writeLiteralBlock, writeStored, writeTokenBlock } from './lib/block-writer';
 import { resetHistory } from './lib/fast-history';
 import { setGeneration } from './lib/generation';
-import { INPUT, INPUT_CAPACITY, MEMORY_BYTES, OUTPUT, WINDOW } from './lib/layout';
+import { INPUT, INPUT_CAPACITY, MEMORY_BYTES, OUTPUT, TABLES, TABLES_BYTES, WINDOW } from './lib/layout';
 import { fillLazyDictionary, resetLazy, searchLazy, writeLazy } from './lib/lazy';
 import { searchLevel1 } from './lib/level-1';
 import { searchLevel2 } from './lib/level-2';
@@ -28,10 +28,11 @@ let level: i32 = 0;
 /** How many bytes wait in WINDOW, of levels 1 to 6. */
 let waiting: i32 = 0;
 
-/** Sets which encoder this instance is, once, before anything else. `generation` is of lib/generation.ts. */
+/** Sets which encoder this instance is from now on, before anything else. `generation` is of lib/generation.ts. */
 export function configure(newLevel: i32, generation: i32): void {
   memory.grow(<i32>(MEMORY_BYTES >> 16) + 1 - memory.size());
   fillSymbolTables();
+  memory.fill(TABLES, 0, TABLES_BYTES);
   level = newLevel;
   setGeneration(generation);
   reset(0);
