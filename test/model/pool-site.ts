@@ -56,6 +56,12 @@ export class PoolSite {
     return names.filter((name) => /^[0-9a-f]{64}$/.test(name)).sort();
   }
 
+  /** True when there are packs and no `snapshots/`: a copy has been cut off between the two. */
+  async lacksSnapshots(): Promise<boolean> {
+    const isMissing = !(await exists(join(this.directory, 'snapshots')));
+    return isMissing && (await this.names('packs')).length > 0;
+  }
+
   /** True when some pool file is not what its name says. */
   async hasInjuries(): Promise<boolean> {
     for (const directory of ['packs', 'snapshots'] as const) {

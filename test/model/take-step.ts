@@ -156,7 +156,19 @@ function isAllowed({ model }: Place, what: string, error: Error, isThere: boolea
   return code === 'POOL_INCOMPLETE' || code === 'POOL_DAMAGED';
 }
 
+/** Does an operation. Where a copy was cut off before `snapshots/`, nothing may be saved, nor be called garbage. */
 async function perform(world: World, place: Place, step: Step, fs?: FileSystem): Promise<Effect> {
+  const mustRefuse = /save|gc/.test(step.do) && (await place.site.lacksSnapshots());
+  const effect = await act(world, place, step, fs).catch((error: unknown) => {
+    if (mustRefuse && error instanceof DbupError && error.code === 'POOL_INCOMPLETE') return null;
+    throw error;
+  });
+  if (mustRefuse && effect)
+    throw new Loss(`pool ${place.number}: ${step.do} although there is no snapshots/`);
+  return effect ?? {};
+}
+
+async function act(world: World, place: Place, step: Step, fs?: FileSystem): Promise<Effect> {
   const { site, model } = place;
   const context = world.context();
   switch (step.do) {
