@@ -61,6 +61,32 @@ describe('pools against their model', () => {
     }
   }, 120_000);
 
+  test('a copy cut off before snapshots/ is neither saved to nor collected', async () => {
+    const parent = modelDirectory();
+    const { shelf, directory } = await makeShelf(parent, SEED);
+    await using threads = new SharedWorkers();
+    await using world = await World.create(parent, shelf, new Tally(), threads);
+    const { site, model } = world.places[1]!;
+    const sync = { do: 'sync', pool: 1, from: 0, order: 'names', leftover: 'none', remove: 'no' } as const;
+    const refused: Step[] = [save(1, 1, 0), { do: 'gc', pool: 1, how: 'all garbage', dies: null }];
+    try {
+      for (const image of [0, 2]) await takeStep(world, save(0, image, 0));
+      // The descriptor, the lock and one of two packs.
+      await takeStep(world, { ...sync, stopAfter: 3 });
+      expect(await site.lacksSnapshots()).toBe(true);
+      const packs = await site.names('packs');
+      for (const step of [...refused, { do: 'at once', steps: refused } as const])
+        await takeStep(world, step);
+      expect(await site.names('packs')).toEqual(packs);
+      await takeStep(world, { ...sync, stopAfter: null });
+      expect(model.versions.size).toBe(2);
+      for (const step of refused) await takeStep(world, step);
+      expect(model.versions.size).toBe(3);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }, 60_000);
+
   test('a sequence can be played again', async () => {
     const tally = await playSequence(SEED, [
       save(0, 0, 0),
