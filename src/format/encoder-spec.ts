@@ -54,7 +54,7 @@ export const KLAUSPOST_VARIANTS = [
 
 export type KlauspostVariant = (typeof KLAUSPOST_VARIANTS)[number];
 
-/** The hashes that Chromium's zlib has had, by number from 1 on. `crc16` is `crc` with 16 bits instead of 15 at memLevel 9. */
+/** The hashes that Chromium's zlib has had, by number from 1 on. `crc16` is `crc` with 16 bits instead of 15 at memLevel 9, and another end. */
 export const CHROMIUM_HASHES = ['crc', 'product', 'crc16'] as const;
 
 export type ChromiumHash = (typeof CHROMIUM_HASHES)[number];

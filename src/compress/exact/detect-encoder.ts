@@ -99,11 +99,12 @@ function* specsOf(
   }
 }
 
-/** The latest hash first. With memLevel 8, crc16 makes what crc does. */
+/** The latest hash first. With memLevel 8, crc16 makes what crc does, but for the end of some files. */
 function* chromiumSpecs(level: number): Generator<EncoderSpec> {
   const family = 'chromium';
   for (const hash of ['product', 'crc'] as const) yield { family, level, hash, memLevel: 8 };
   for (const hash of ['product', 'crc16', 'crc'] as const) yield { family, level, hash, memLevel: 9 };
+  yield { family, level, hash: 'crc16', memLevel: 8 };
 }
 
 /** The default level is 5, or 6 in Go. */

@@ -22,7 +22,7 @@ describe.each(LEVELS)("Chromium's zlib, level %i", (level) => {
   test.each(CHROMIUM_HASHES)('makes the streams the original made, hash %s', (hash) => {
     for (const memLevel of [8, 9] as const) {
       const golden = vectors.get(`chromium-${hash}-${level}${memLevel === 9 ? '-mem9' : ''}`) ?? [];
-      expect(golden.length).toBeGreaterThanOrEqual(hash === 'crc16' && memLevel === 8 ? 0 : 18);
+      expect(golden.length).toBeGreaterThanOrEqual(21);
       const encoder = createChromiumEncoder({ level, memLevel, hash });
       for (const vector of golden) {
         const stream = encodeVector(encoder, vector);

@@ -13,7 +13,7 @@ import {
  * takes for it, CRC-32C (an instruction of many processors) or a product, of the four bytes from the string's first on.
  */
 export const ZLIB_HASH: u32 = 0;
-/** With 15 bits whatever the memLevel. */
+/** With 15 bits whatever the memLevel, and a window that slides as zlib's did once. */
 export const CRC_HASH: u32 = 1;
 export const PRODUCT_HASH: u32 = 2;
 /** CRC-32C's polynomial (RFC 3720, section 12.1), bits reversed, and what it makes of each byte at each place. */
@@ -130,9 +130,14 @@ function lower(table: usize, sizeBytes: u32, by: v128): void {
   for (let at = table; at < end; at += 16) v128.store(at, i16x8.sub_sat_u(v128.load(at), by));
 }
 
-/** Moves the upper half of the window down. What lay above the data stays there: GNU gzip looks at it. */
-export function slideWindow(): void {
-  memory.copy(WINDOW, WINDOW + HALF_WINDOW, HALF_WINDOW);
+/**
+ * Moves the upper half of the window down, whose last `freeBytes` hold no data. What lay above the data stays there, and is
+ * looked at: by GNU gzip, and by hashes of four bytes for a string of three at the input's end. zlib before 1.2.9, and so
+ * GNU gzip, moves what is no data too.
+ */
+export function slideWindow(freeBytes: u32): void {
+  const movesAll = hashKind == ZLIB_HASH || hashKind == CRC_HASH;
+  memory.copy(WINDOW, WINDOW + HALF_WINDOW, movesAll ? HALF_WINDOW : HALF_WINDOW - freeBytes);
   matchStart -= HALF_WINDOW;
   const evenBy = i32x4.splat(<i32>HALF_WINDOW);
   const by = i16x8.splat(<i16>HALF_WINDOW);

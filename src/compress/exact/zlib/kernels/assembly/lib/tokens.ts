@@ -119,7 +119,7 @@ export function addLookahead(count: u32): void {
 /** Moves the upper half of the window down once there is nothing more to find in the lower. */
 export function slideIfDue(): void {
   if (position < SLIDE_AT) return;
-  slideWindow();
+  slideWindow(WINDOW_BYTES - position - lookahead);
   position -= HALF_WINDOW;
   windowBase += HALF_WINDOW;
   moveBlockStart(blockStart - HALF_WINDOW);
