@@ -37,10 +37,18 @@ export function mutatedJson(random: Random, document: Json, others: readonly Jso
   return random.percent(20) ? mutated(random, bytes) : new Uint8Array(bytes);
 }
 
-/** null for a value that lies too deep for JSON.stringify. */
+/** Of longer ones it would be the making that takes the memory; `image-document` knows the limits of documents. */
+const MOST_TEXT_LENGTH = 1024 * 1024;
+/** Indented, values that lie deep take a multiple of their length. */
+const MOST_INDENTED_LENGTH = 16 * 1024;
+
+/** null for a value that lies too deep for JSON.stringify, or is too long. */
 function textOf(random: Random, value: Json): string | null {
   try {
-    return random.percent(10) ? JSON.stringify(value, null, 1) : JSON.stringify(value);
+    const text = JSON.stringify(value);
+    if (text.length > MOST_TEXT_LENGTH) return null;
+    const isIndented = random.percent(10) && text.length <= MOST_INDENTED_LENGTH;
+    return isIndented ? JSON.stringify(value, null, 1) : text;
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;
@@ -128,7 +136,7 @@ function rename(random: Random, parent: NonNullable<Place['parent']>, name: stri
 }
 
 function repeat(random: Random, list: Json[], at: number): void {
-  const copies = random.pick([1, 2, 10, 300]);
+  const copies = random.pick([1, 2, 10, list.length < 300 ? 300 : 10]);
   for (let i = 0; i < copies; i++) list.splice(at, 0, structuredClone(list[at] ?? null));
 }
 
