@@ -1,10 +1,12 @@
 import { printable } from '../image/engine/printable.js';
 import type { LayerForm } from '../operations/layer-form.js';
+import type { OpenedStreams } from '../operations/opened-streams.js';
 import type { PlatformImage, VersionDetail } from '../operations/show.js';
 import { formatBytes, formatCount, formatTime, shortId } from '../ui/format-units.js';
 import { Verbatim } from '../ui/json-text.js';
 import { renderFields, renderTable } from '../ui/table.js';
 import { argumentAt, defineCommand, type Outcome } from './command.js';
+import { describeOpened } from './describe-opened.js';
 
 export const showCommand = defineCommand<object, string>({
   name: 'show',
@@ -77,12 +79,12 @@ function imageLines({ platform, configDigest, manifestDigest, layers, config }: 
       { title: 'TYPE' },
       { title: 'HELD' },
     ],
-    layers.map(({ digest, diffId, sizeBytes, mediaType, ...form }, at) => [
+    layers.map(({ digest, diffId, sizeBytes, mediaType, opened, ...form }, at) => [
       `${at + 1} ${shortId(digest)}`,
       formatBytes(sizeBytes),
       shortId(diffId),
       mediaType,
-      describeForm(form),
+      `${describeForm(form)}${describeOpenedIn(opened)}`,
     ]),
   );
   const fields = renderFields([
@@ -92,6 +94,10 @@ function imageLines({ platform, configDigest, manifestDigest, layers, config }: 
     ...configFields(config),
   ]);
   return [...fields, `Layers: ${layers.length}`, ...table.map((line) => `  ${line}`)];
+}
+
+function describeOpenedIn(opened: OpenedStreams | null): string {
+  return opened && opened.streams > 0 ? `; ${describeOpened(opened)}` : '';
 }
 
 function describeForm({ form, encoder, correctionBytes = 0, reason }: LayerForm): string {

@@ -1,9 +1,11 @@
 import type { LayerForms } from '../operations/layer-form.js';
+import type { OpenedStreams } from '../operations/opened-streams.js';
 import type { KindBytes } from '../operations/pool-bytes.js';
 import type { PoolStats, StatsResult, VersionStats } from '../operations/stats.js';
 import { formatBytes, formatCount } from '../ui/format-units.js';
 import { renderFields } from '../ui/table.js';
 import { defineCommand, type Outcome } from './command.js';
+import { describeOpened } from './describe-opened.js';
 
 export const statsCommand = defineCommand<object, string | undefined>({
   name: 'stats',
@@ -38,6 +40,7 @@ function poolLines(pool: PoolStats): string[] {
       ['Dedup', `${formatRatio(pool.dedupRatio)} (saved / distinct)`],
       ['Compression', `${formatRatio(pool.compressionRatio)} (distinct / stored)`],
       ['Layers', describeLayers(pool.layers)],
+      ...openedField(pool.opened),
       [
         'Garbage',
         pool.garbageBytes === null
@@ -88,12 +91,18 @@ function versionLines(version: VersionStats): string[] {
     ['Distinct', formatBytes(version.plainBytes)],
     ['Stored', formatBytes(version.storedBytes)],
     ['Layers', describeLayers(version.layers)],
+    ...openedField(version.opened),
     ['Shared', `${formatBytes(version.sharedBytes)} with other versions`],
     ['Unique', `${formatBytes(version.uniqueBytes)}, which \`dbup rm\` and \`dbup gc\` would free`],
     ...(version.missingChunks > 0
       ? [['Missing', `${formatCount(version.missingChunks, 'chunk')}; sync again`] as const]
       : []),
   ]);
+}
+
+function openedField(opened: OpenedStreams | null): (readonly [string, string])[] {
+  if (opened === null) return [['In layers', 'unknown: `dbup verify` says what is damaged']];
+  return opened.streams > 0 ? [['In layers', describeOpened(opened)]] : [];
 }
 
 function describeLayers(forms: LayerForms): string {

@@ -2,7 +2,7 @@ import { layoutEntry } from '../archive/layout-entry.js';
 import { walkImageTree } from '../archive/oci-layout.js';
 import type { OperationContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
-import type { SnapshotImage, SnapshotRoot } from '../format/snapshot.js';
+import type { Snapshot, SnapshotImage, SnapshotRoot } from '../format/snapshot.js';
 import { OCI_REF_NAME } from '../image/oci-directory.js';
 import { type ContainerSettings, parseImageConfig } from '../oci/config.js';
 import { formatPlatform, NO_PLATFORM } from '../oci/platform.js';
@@ -12,6 +12,7 @@ import type { Pool } from '../pool/pool.js';
 import { Reachability } from '../pool/reachability.js';
 import { ImageReader } from './image-reader.js';
 import { type LayerForm, layerForm } from './layer-form.js';
+import { OpenedStreamCounter, type OpenedStreams } from './opened-streams.js';
 import { descriptorOf, readDocuments } from './plan-layout.js';
 import { refuseDoubtfulVersion } from './version-doubts.js';
 import { summariseAmong, type VersionSummary } from './version-summary.js';
@@ -25,6 +26,8 @@ export interface LayerDetail extends LayerForm {
   /** Of the blob as it was saved. */
   sizeBytes: number;
   mediaType: string;
+  /** Of compressed files in it; null where that cannot be read. */
+  opened: OpenedStreams | null;
 }
 
 /** What an image's config says of the containers made from it. */
@@ -93,7 +96,8 @@ export async function showVersion(
   });
   const reader = new ImageReader(cache, snapshot);
   const images: PlatformImage[] = [];
-  for (const image of snapshot.images) images.push(await describeImage(reader, image));
+  const opened = await openedByLayer(cache, snapshot);
+  for (const image of snapshot.images) images.push(await describeImage(reader, image, opened));
   const { root, archive, absent } = snapshot;
   return {
     ...summariseAmong(records, record),
@@ -145,7 +149,24 @@ function describeCompanion({
   };
 }
 
-async function describeImage(reader: ImageReader, image: SnapshotImage): Promise<PlatformImage> {
+async function openedByLayer(
+  cache: BlockCache,
+  snapshot: Snapshot,
+): Promise<ReadonlyMap<string, OpenedStreams | null>> {
+  const counted = new Map<string, OpenedStreams | null>();
+  for (const { digest } of snapshot.images.flatMap(({ layers }) => layers)) {
+    if (counted.has(digest)) continue;
+    // One for each, as two layers may have recipes in common.
+    counted.set(digest, await new OpenedStreamCounter(cache).ofLayers(snapshot, [digest]));
+  }
+  return counted;
+}
+
+async function describeImage(
+  reader: ImageReader,
+  image: SnapshotImage,
+  opened: ReadonlyMap<string, OpenedStreams | null>,
+): Promise<PlatformImage> {
   const { platform, configDigest, manifestDigest, layers } = image;
   const blobs = new Map(reader.snapshot.blobs.map((blob) => [blob.digest, blob]));
   return {
@@ -155,7 +176,14 @@ async function describeImage(reader: ImageReader, image: SnapshotImage): Promise
     layers: layers.map(({ digest, diffId }) => {
       const blob = blobs.get(digest);
       const form = layerForm({ digest, diffId }, blob);
-      return { digest, diffId, sizeBytes: blob?.sizeBytes ?? 0, mediaType: blob?.mediaType ?? '', ...form };
+      return {
+        digest,
+        diffId,
+        sizeBytes: blob?.sizeBytes ?? 0,
+        mediaType: blob?.mediaType ?? '',
+        ...form,
+        opened: opened.get(digest) ?? null,
+      };
     }),
     config: await readConfig(reader, configDigest),
   };

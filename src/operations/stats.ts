@@ -7,6 +7,7 @@ import type { Pool } from '../pool/pool.js';
 import { PoolUse } from '../pool/pool-use.js';
 import { Reachability } from '../pool/reachability.js';
 import { countLayerForms, type LayerForms } from './layer-form.js';
+import { NOTHING_OPENED, OpenedStreamCounter, type OpenedStreams } from './opened-streams.js';
 import {
   type DepthBytes,
   type KindBytes,
@@ -36,6 +37,8 @@ export interface PoolStats {
   byKind: { data: KindBytes; skeleton: KindBytes; recipe: KindBytes; footerBytes: number };
   /** How the layers of all versions are held, each distinct one counted once. */
   layers: LayerForms;
+  /** Compressed files in these layers that are held open; null where damage hides it. */
+  opened: OpenedStreams | null;
   /** Delta blocks by how many blocks one has to decode before them, from 1 on. */
   deltas: DepthBytes[];
   /** Where every byte of the pool's files goes. */
@@ -48,6 +51,7 @@ export interface PoolStats {
 
 export interface VersionStats {
   layers: LayerForms;
+  opened: OpenedStreams | null;
   address: string;
   snapshotId: string;
   imageBytes: number;
@@ -87,8 +91,9 @@ export async function stats(
     context,
   );
   const bytes = await measurePoolBytes(pool, chunks);
+  const opened = await countOpened(cache, records, context);
   const measure = (live: { has(entry: number): boolean } | null): PoolStats =>
-    measurePool(pool, records, chunks, { bytes, live });
+    measurePool(pool, records, chunks, { bytes, live, opened });
   if (!chosen) return { pool: measure(readable ? others : null) };
   const own = new Reachability(cache, chunks, context.signal);
   await own.addSnapshot(chosen.snapshot);
@@ -104,6 +109,7 @@ export async function stats(
       snapshotId: chosen.id,
       imageBytes: chosen.snapshot.stats.imageBytes,
       layers: countLayerForms([chosen.snapshot]),
+      opened: await countOpened(cache, [chosen], context),
       plainBytes: needed.plainBytes,
       storedBytes,
       uniqueBytes,
@@ -111,6 +117,26 @@ export async function stats(
       missingChunks: own.missing.count,
     },
   };
+}
+
+/** Of all distinct layers; null where those of one cannot be counted. */
+async function countOpened(
+  cache: BlockCache,
+  records: readonly SnapshotRecord[],
+  context: OperationContext,
+): Promise<OpenedStreams | null> {
+  const counter = new OpenedStreamCounter(cache);
+  const sum = { ...NOTHING_OPENED };
+  for (const { snapshot } of records) {
+    throwIfInterrupted(context.signal);
+    const digests = snapshot.images.flatMap(({ layers }) => layers.map(({ digest }) => digest));
+    const opened = await counter.ofLayers(snapshot, digests);
+    if (!opened) return null;
+    sum.streams += opened.streams;
+    sum.compressedBytes += opened.compressedBytes;
+    sum.plainBytes += opened.plainBytes;
+  }
+  return sum;
 }
 
 /** @returns false when what some need cannot be known */
@@ -136,7 +162,11 @@ function measurePool(
   pool: Pool,
   records: readonly SnapshotRecord[],
   chunks: ChunkCatalog,
-  { bytes, live }: { bytes: PoolBytes; live: { has(entry: number): boolean } | null },
+  {
+    bytes,
+    live,
+    opened,
+  }: { bytes: PoolBytes; live: { has(entry: number): boolean } | null; opened: OpenedStreams | null },
 ): PoolStats {
   const { table, packs } = chunks;
   let plainBytes = 0;
@@ -154,6 +184,7 @@ function measurePool(
     dedupRatio: plainBytes === 0 ? 0 : imageBytesTotal / plainBytes,
     compressionRatio: packBytes === 0 ? 0 : plainBytes / packBytes,
     layers: countLayerForms(records.map(({ snapshot }) => snapshot)),
+    opened,
     byKind: measureKinds(chunks, packBytes),
     deltas: measureDepths(chunks),
     bytes,
