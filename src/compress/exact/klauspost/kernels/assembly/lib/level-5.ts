@@ -121,45 +121,53 @@ function findMatch(at: i32, pending: i32, limit: i32, patience: i32, repeats: bo
   const end = limit + MARGIN;
   let bytes = word;
   let next = at;
+  let shortAt = hash4(bytes);
+  let longAt = longSlot(bytes);
+  let shortEntry = load<i32>(shortAt, TABLES);
+  let longPair = load<u64>(longAt, LONG);
   while (true) {
-    const shortAt = hash4(bytes);
-    const longAt = longSlot(bytes);
     at = next;
     next = at + 1 + ((at - pending) >> patience);
     if (next > limit) return false;
-    const short = load<i32>(shortAt, TABLES) - offset;
-    const longPair = load<u64>(longAt, LONG);
     const following = load8(next);
     store<i32>(shortAt, at + offset, TABLES);
     store<u64>(longAt, (longPair << 32) | <u64><u32>(at + offset), LONG);
+    // The next position's entries are on their way while this one's are compared.
+    shortAt = hash4(following);
+    longAt = longSlot(following);
+    const nextShortEntry = load<i32>(shortAt, TABLES);
+    const nextLongPair = load<u64>(longAt, LONG);
     const long = <i32>longPair - offset;
-    if (at - long < REACH) {
-      const before = <i32>(longPair >> 32) - offset;
-      const fits = <u32>bytes == load4(long);
-      const fitsBefore = at - before < REACH && <u32>bytes == load4(before);
-      if (fits || fitsBefore) {
-        enterNext(following, next + offset);
-        chooseLong(at, fits ? long : before, fits && fitsBefore ? before : -1, end, next);
-        return true;
-      }
-    }
-    if (at - short < REACH && <u32>bytes == load4(short)) {
-      chooseShort(at, short, bytes, following, next, repeats);
+    const before = <i32>(longPair >> 32) - offset;
+    const short = shortEntry - offset;
+    // One branch for all three is foreseen better than one for each.
+    const fits = fitsAt(at, long, <u32>bytes);
+    const fitsBefore = fitsAt(at, before, <u32>bytes);
+    if (fits | fitsBefore | fitsAt(at, short, <u32>bytes)) {
+      enterNext(shortAt, longAt, nextLongPair, next + offset);
+      if (fits | fitsBefore) chooseLong(at, fits ? long : before, fits & fitsBefore ? before : -1, end, next);
+      else chooseShort(at, short, bytes, following, nextLongPair, next, repeats);
       return true;
     }
     bytes = following;
+    shortEntry = nextShortEntry;
+    longPair = nextLongPair;
   }
 }
 
-/** Enters the position after the one where a match was found; returns what its long slot held. */
+/** 1 where the four bytes at a candidate are these, and it is in reach. */
 // @ts-ignore: decorator
 @inline
-function enterNext(following: u64, entry: i32): u64 {
-  store<i32>(hash4(following), entry, TABLES);
-  const slot = longSlot(following);
-  const pair = load<u64>(slot, LONG);
-  store<u64>(slot, (pair << 32) | <u64><u32>entry, LONG);
-  return pair;
+function fitsAt(at: i32, candidate: i32, four: u32): i32 {
+  return i32(at - candidate < REACH) & i32(load4(max(candidate, 0)) == four);
+}
+
+/** Enters the position after the one where a match was found. */
+// @ts-ignore: decorator
+@inline
+function enterNext(shortAt: usize, longAt: usize, pair: u64, entry: i32): void {
+  store<i32>(shortAt, entry, TABLES);
+  store<u64>(longAt, (pair << 32) | <u64><u32>entry, LONG);
 }
 
 /** A match of the long table; of two candidates the longer, of equal ones the nearer. */
@@ -178,10 +186,11 @@ function setLimited(at: i32, from: i32, length: i32, end: i32, next: i32): void 
   setMatch(at, from, length, next);
 }
 
-/** A match of the short table, unless one that starts a byte later is longer. */
-function chooseShort(at: i32, short: i32, bytes: u64, following: u64, next: i32, repeats: bool): void {
+/** A match of the short table, unless one that starts a byte later is longer; `pair` is what the long table had for that. */
+function chooseShort(
+  at: i32, short: i32, bytes: u64, following: u64, pair: u64, next: i32, repeats: bool,
+): void {
   const end = historyEnd();
-  const pair = enterNext(following, next + base);
   let from = short;
   let length = limitedMatch(at, from, end);
   let start = at;

@@ -21,6 +21,14 @@ const CRC_POLYNOMIAL: u32 = 0x82f63b78;
 const CRC_OF_BYTE: usize = memory.data(4 * 4 * 256, 16);
 const PRODUCT_FACTOR: u32 = 66521;
 
+/** Chains that are walked so far at most are not worth another. */
+const SHORT_CHAIN: u32 = 16;
+/** Strings of a tail's chain that are passed over because they are nearer than what is looked for. */
+const MOST_PASSED: i32 = 8;
+/** Answers of `findByTail` beside matches. */
+const NOT_KNOWN: u32 = 0;
+const NONE: u32 = 1;
+
 /** What a level and a kind of encoder mean for the search; zlib's names, see its deflate.c. */
 let goodLength: u32 = 0;
 let niceLength: u32 = 0;
@@ -48,7 +56,7 @@ export function configureSearch(good: u32, nice: u32, chain: u32, bounded: bool)
 }
 
 export function clearWindow(): void {
-  memory.fill(HEAD, 0, 0x40000);
+  memory.fill(HEAD, 0, wideHash ? 0x40000 : 0x20000);
   memory.fill(HEAD_OF_FOUR, 0, 0x10000);
   memory.fill(WINDOW, 0, WINDOW_BYTES);
   matchStart = 0;
@@ -112,11 +120,17 @@ export function insertString(index: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function insertFour(index: u32, entry: u32): u32 {
-  const slot = HEAD_OF_FOUR + (((load<u32>(WINDOW + index) * 0x9e3779b1) >> 17) << 1);
+  const slot = HEAD_OF_FOUR + slotOfFour(load<u32>(WINDOW + index));
   const head = <u32>load<u16>(slot);
   store<u32>(PREVIOUS_OF_FOUR + ((index & (HALF_WINDOW - 1)) << 2), head | (entry & 0xffff0000));
   store<u16>(slot, index);
   return head;
+}
+
+// @ts-ignore: decorator
+@inline
+function slotOfFour(bytes: u32): usize {
+  return <usize>((bytes * 0x9e3779b1) >> 17) << 1;
 }
 
 /** insertFour for a string that insertString took before. */
@@ -208,26 +222,70 @@ export function longestMatchAhead(entry: u32, candidate: u32, start: u32, best: 
   let longest = max(best, MIN_MATCH);
   let probe: usize = WINDOW + longest - 3;
   let wanted = load<u32>(probe + start);
+  const isLong = maxChain > SHORT_CHAIN;
+  let byTail = isLong && longest > MIN_MATCH;
   // The head of the chain may be just as far as the limit.
   while (candidate > limit || (candidate == head && candidate)) {
+    let length: u32 = 0;
+    if (byTail && candidate > limit) {
+      const next = findByTail(candidate, start, longest, limit, chain);
+      if (next == NONE) return longest;
+      if (next != NOT_KNOWN) {
+        candidate = next & 0xffff;
+        length = next >> 16;
+      }
+    }
     const link = load<u32>(PREVIOUS_OF_FOUR + ((candidate & (HALF_WINDOW - 1)) << 2));
     // Ordinals can be compared within one chain only; other strings with the same hash of four are passed over.
     if (((newest - (link >> 16)) & 0xffff) >= chain) {
       if (load<u32>(WINDOW + candidate) == four) break;
-    } else if (load<u32>(probe + candidate) == wanted) {
-      const length = commonLength(scan, WINDOW + candidate);
+    } else if (length || load<u32>(probe + candidate) == wanted) {
+      if (!length) length = commonLength(scan, WINDOW + candidate);
       if (length > longest) {
         matchStart = candidate;
         longest = length;
         if (length >= niceLength) return length;
         probe = WINDOW + longest - 3;
         wanted = load<u32>(probe + start);
+        candidate = link & 0xffff;
+        byTail = isLong;
+        continue;
       }
     }
+    byTail = false;
     candidate = link & 0xffff;
   }
   if (longest > MIN_MATCH || best >= MIN_MATCH) return longest;
   return nearestOfThree(head, start, chain, max(limit, start > farthest ? start - farthest - 1 : 0));
+}
+
+/**
+ * The nearest match longer than `longest`, four at least, from `candidate` on, as its start and its length << 16. It has the same
+ * tail, the four bytes up to the one beyond the longest, so it is found from the chain of these too, often a far shorter one.
+ */
+// @ts-ignore: decorator
+@inline
+function findByTail(candidate: u32, start: u32, longest: u32, limit: u32, most: u32): u32 {
+  const skipped = longest - 3;
+  // Strings after the start are not known yet, so matches that begin less than `skipped` before it do not show.
+  if (start - candidate < skipped) return NOT_KNOWN;
+  const scan = WINDOW + start;
+  const wanted = load<u32>(scan + skipped);
+  let tail = <u32>load<u16>(HEAD_OF_FOUR + slotOfFour(wanted));
+  for (let left = MOST_PASSED; tail > candidate + skipped; left--) {
+    if (left == 0) return NOT_KNOWN;
+    tail = <u32>load<u16>(PREVIOUS_OF_FOUR + ((tail & (HALF_WINDOW - 1)) << 2));
+  }
+  const four = load<u32>(scan);
+  for (let left = most; left > 0; left--) {
+    if (tail <= limit + skipped) return NONE;
+    if (load<u32>(WINDOW + tail) == wanted && load<u32>(WINDOW + tail - skipped) == four) {
+      const length = commonLength(scan, WINDOW + tail - skipped);
+      if (length > longest) return (length << 16) | (tail - skipped);
+    }
+    tail = <u32>load<u16>(PREVIOUS_OF_FOUR + ((tail & (HALF_WINDOW - 1)) << 2));
+  }
+  return NOT_KNOWN;
 }
 
 /** The length of the first match of three bytes that the chain leads to above `limit`, or 2 when there is none. */
