@@ -47,6 +47,10 @@ const { values: options, positionals } = parseArgs({
 });
 const work = workDirectory();
 const { crc32 } = await import(new URL('../dist/hash/crc32.js', import.meta.url));
+const { createEncoder } = await import(
+  new URL('../dist/compress/exact/encoder-registry.js', import.meta.url)
+);
+const { Inflater } = await import(new URL('../dist/compress/exact/inflate/inflater.js', import.meta.url));
 
 /** What makes a gzip file of `plain` on one processor: a command whose output is the file, or the raw stream with a header of its own. */
 const PRODUCERS = {
@@ -54,23 +58,27 @@ const PRODUCERS = {
     title: "Go's `compress/gzip`, level 6",
     program: () => buildGo('go', {}),
     command: (program, plain) => [program, '6', plain],
+    encoder: { family: 'go', level: 6 },
     header: [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255],
   },
   pgzip: {
     title: 'pgzip, as podman and skopeo',
     program: () => buildGo('pgzip', { GOPATH: process.env.KLAUSPOST_GOPATH ?? '/usr/share/gocode' }),
     command: (program, plain) => [program, '5', `${2 ** 20}`, plain],
+    encoder: { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 2 ** 20 },
     header: [0x1f, 0x8b, 8, 0, 0, 9, 0x6e, 0x88, 0, 255],
   },
   gnu: {
     title: '`gzip -6`',
     program: () => (has('gzip') ? 'gzip' : null),
     command: (program, plain) => [program, '-6', '-n', '-c', plain],
+    encoder: { family: 'gnu', level: 6 },
   },
   pigz: {
     title: '`pigz -6 -p 2`',
     program: () => (has('pigz') ? 'pigz' : null),
     command: (program, plain) => [program, '-6', '-n', '-p', '2', '-c', plain],
+    encoder: { family: 'pigz', level: 6, flags: 0, blockBytes: 128 * 1024 },
   },
 };
 
@@ -154,6 +162,45 @@ async function saveAndLoad(layout, threads, digest) {
   return { save, load };
 }
 
+/** CPU seconds that a task takes in this process. */
+function cpuSecondsOf(task) {
+  const before = process.cpuUsage();
+  task();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+/** dbup's own encoder and inflater, alone, over the bytes that the save has to do with. */
+function measureKernels(spec, gzipPath) {
+  const bytes = readFileSync(plain);
+  const encoder = createEncoder(spec);
+  const encode = () => {
+    encoder.reset();
+    for (let at = 0; at < bytes.length; at += 2 ** 16)
+      encoder.write(bytes.subarray(at, at + 2 ** 16), () => {});
+    encoder.finish(() => {});
+  };
+  const deflate = readFileSync(gzipPath).subarray(10);
+  const inflater = new Inflater();
+  const inflate = () => {
+    inflater.reset();
+    let made = 0;
+    for (let at = 0; ; ) {
+      const piece = inflater.next();
+      made += piece?.length ?? 0;
+      if (inflater.hasEnded) break;
+      if (piece) continue;
+      const room = inflater.inputRoom();
+      const taken = deflate.subarray(at, at + room.length);
+      room.set(taken);
+      inflater.supply(taken.length);
+      at += taken.length;
+    }
+    if (made !== bytes.length) throw new Error(`${made} bytes came out, not ${bytes.length}`);
+  };
+  return { encoding: cpuSecondsOf(encode), ownInflating: cpuSecondsOf(inflate) };
+}
+
 /** How much more two processes get done than one, that do nothing but count. */
 async function twoBurners() {
   const burn =
@@ -172,7 +219,7 @@ const left = [];
 
 /** Rounds of everything in turn. */
 async function measureProducer(name) {
-  const { title, program: find, command, header } = PRODUCERS[name];
+  const { title, program: find, command, header, encoder } = PRODUCERS[name];
   const program = find();
   if (program === null) {
     left.push(title);
@@ -190,7 +237,7 @@ async function measureProducer(name) {
     const one = await saveAndLoad(join(work, 'layout'), 1, digest);
     const two = await saveAndLoad(join(work, 'layout'), 2, digest);
     const pair = await savePair(name, path, command, program, header);
-    rounds.push({ making, inflating, one, two, pair });
+    rounds.push({ making, inflating, one, two, pair, ...measureKernels(encoder, path) });
   }
   const of = (pick) => median(rounds.map(pick));
   const row = {
@@ -199,6 +246,8 @@ async function measureProducer(name) {
     plainBytes,
     making: of(({ making }) => making.cpuSeconds),
     inflating: of(({ inflating }) => inflating.cpuSeconds),
+    encoding: of(({ encoding }) => encoding),
+    ownInflating: of(({ ownInflating }) => ownInflating),
     saveCpu: of(({ one }) => one.save.cpuSeconds),
     saveWall: of(({ one }) => one.save.wallSeconds),
     loadCpu: of(({ one }) => one.load.cpuSeconds),
@@ -214,7 +263,7 @@ async function measureProducer(name) {
   rows.push(row);
 }
 
-/** Two layers of one size on two threads, against the two on one. @returns how much faster */
+/** Two layers of one size on two processors, against the two on one. @returns how much faster */
 async function savePair(name, path, command, program, header) {
   const other = join(work, 'other.tar');
   const bytes = readFileSync(plain);
@@ -232,7 +281,10 @@ async function savePair(name, path, command, program, header) {
     const there = join(work, `pair-${threads}`);
     rmSync(there, { recursive: true, force: true });
     mkdirSync(there);
-    const cost = await measure(dbup(there, '--threads', `${threads}`, 'save', `oci:${join(work, 'pair')}`));
+    // A save has more than one thread whatever --threads says.
+    const on = threads === 1 ? ['taskset', '-c', '0'] : [];
+    const words = dbup(there, '--threads', `${threads}`, 'save', `oci:${join(work, 'pair')}`);
+    const cost = await measure([...on, ...words]);
     walls.push(cost.wallSeconds);
   }
   return walls[0] / walls[1];
@@ -251,25 +303,31 @@ const lines = [
     [
       'layer by',
       'its maker, MB/s of CPU',
+      'own encoder',
       '`gzip -d`',
+      'own inflater',
       'save, all of it, MB/s of CPU',
       '× its maker',
       'load, MB/s of CPU',
       '× its maker',
+      'save, clock, 1 thread',
       'load, clock, 1 thread',
       '2 threads',
-      'two layers, 2 threads / 1',
+      'save of two layers, 2 processors / 1',
       'memory, save',
       'load',
     ],
     rows.map((row) => [
       row.title,
       speed(row.making),
+      speed(row.encoding),
       speed(row.inflating),
+      speed(row.ownInflating),
       speed(row.saveCpu),
       (row.making / row.saveCpu).toFixed(2),
       speed(row.loadCpu),
       (row.making / row.loadCpu).toFixed(2),
+      `${speed(row.saveWall)} MB/s`,
       `${speed(row.loadOneWall)} MB/s`,
       `${speed(row.loadTwoWall)} MB/s`,
       `${row.pairSpeedUp.toFixed(2)} ×`,
