@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Gets images out of a dbup pool. Written from docs/format.md alone: it shares no code with dbup, and needs
- * nothing but Node.js and the `zstd` program (or a Node whose zlib knows zstd). It takes no lock.
+ * nothing but dbup-corrections.mjs beside it, Node.js and the `zstd` program (or a Node whose zlib knows zstd). It takes no lock.
  *
  *   node dbup-extract.mjs POOL                              lists the snapshots
  *   node dbup-extract.mjs POOL REFERENCE [--archive] OUT    writes the saved archive, byte for byte, to OUT
@@ -14,7 +14,7 @@
  *
  * It has no encoders of its own: `--encoders FILE` names a module that has dbup's `createEncoder`, such as
  * dist/compress/exact/encoder-registry.js. Without them it cannot make gzip layers again that the pool holds open, nor archives of
- * them. `--plain` gives their plain tars instead, as <diffId>.tar, and everything else by its digest. Layers with compressed
+ * them, but for those held with corrections. `--plain` gives their plain tars instead, as <diffId>.tar, and everything else by its digest. Layers with compressed
  * files that are held open need encoders in any case.
  */
 import { spawnSync } from 'node:child_process';
@@ -37,6 +37,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as zlib from 'node:zlib';
+import { CorrectedStreams } from './dbup-corrections.mjs';
 
 const LIMITS = {
   descriptor: 65_536,
@@ -556,7 +557,11 @@ function readRecipe(chunks, id, length) {
   if (size(bytes, 8) !== length) throw damaged(`a recipe of ${size(bytes, 8)} bytes, not ${length}`);
   if (bytes[4] === 3) return gzipRecipe(bytes, length);
   // The checkpoints that follow are of use to who compresses it again in parts.
-  if (bytes[4] === 4 || bytes[4] === 5) return { same: bytes.toString('hex', 16, 48) };
+  if (bytes[4] === 4) return { same: bytes.toString('hex', 16, 48) };
+  if (bytes[4] === 5) {
+    if (bytes.length !== 96) throw damaged('a corrections recipe of another length');
+    return { same: bytes.toString('hex', 16, 48), corrections: streamReference(bytes, 48) };
+  }
   const stream = streamReference(bytes, 16);
   if (bytes[4] === 1) {
     if (bytes.length !== 64 || stream.length !== length) throw damaged('the sizes of a recipe do not agree');
@@ -704,15 +709,16 @@ function gzipRecipe(bytes, length) {
 }
 
 function* gzipBytes(chunks, { inner, members, trailing }, nesting) {
-  if (!createEncoder)
+  const isCorrected = members.some(({ spec }) => spec.family === 'corrected');
+  if (!isCorrected && !createEncoder)
     throw new Refusal(
       'unsupported',
       'it holds a gzip file open: use --plain, or name encoders with --encoders',
     );
+  const streams = isCorrected ? correctedStreams(chunks, inner, members) : null;
   const plain = new Source(recipeBytes(chunks, inner.recipe, inner.length, nesting + 1));
   for (const { header, spec, plain: plainBytes } of members) {
     yield header;
-    const trailer = Buffer.alloc(8);
     let crc = 0;
     const counted = function* () {
       for (const bytes of taken(plain, plainBytes)) {
@@ -720,13 +726,37 @@ function* gzipBytes(chunks, { inner, members, trailing }, nesting) {
         yield bytes;
       }
     };
-    yield* deflated(spec, counted());
+    if (streams) yield corrected(streams, Buffer.concat([...counted()]));
+    else yield* deflated(spec, counted());
+    const trailer = Buffer.alloc(8);
     trailer.writeUInt32LE(crc, 0);
     trailer.writeUInt32LE(plainBytes % 2 ** 32, 4);
     yield trailer;
   }
   if (plain.take(1) !== null) throw damaged('a gzip file with plain bytes left over');
   yield trailing;
+}
+
+/** Of a file whose members all have the same model. */
+function correctedStreams(chunks, inner, members) {
+  const model = members[0].spec.level;
+  const { corrections } = readRecipe(chunks, inner.recipe, inner.length);
+  if (!corrections || members.some(({ spec }) => spec.family !== 'corrected' || spec.level !== model))
+    throw damaged('a gzip file with models and no corrections, or with several');
+  try {
+    return new CorrectedStreams(model, Buffer.concat([...streamBytes(chunks, corrections)]));
+  } catch (error) {
+    throw error instanceof RangeError ? damaged(error.message) : error;
+  }
+}
+
+/** A member, which is held whole. */
+function corrected(streams, plain) {
+  try {
+    return streams.member(plain);
+  } catch (error) {
+    throw error instanceof RangeError ? damaged(error.message) : error;
+  }
 }
 
 const CRC_TABLE = Array.from({ length: 256 }, (_, byte) => {
@@ -782,8 +812,7 @@ function* taken(source, count) {
 function* deflated(spec, pieces) {
   if (!createEncoder)
     throw new Refusal('unsupported', 'it holds compressed files open: name encoders with --encoders');
-  if (spec.family === 'corrected')
-    throw new Refusal('unsupported', 'it holds a gzip file open with corrections: use --plain');
+  if (spec.family === 'corrected') throw damaged('a stream with a model and no corrections');
   const encoder = encoderOf(spec);
   let made = [];
   const keep = (bytes) => made.push(Buffer.from(bytes));

@@ -22,6 +22,15 @@ const byNobody = (plain: Uint8Array): CompressedLayer => ({
   plain,
   compressed: gzipSync(plain, { memLevel: 3 }),
 });
+/** In three members, the last one of nothing. */
+const byNobodyInParts = (plain: Uint8Array): CompressedLayer => ({
+  plain,
+  compressed: concatBytes(
+    [plain.subarray(0, 40_000), plain.subarray(40_000), new Uint8Array(0)].map((part) =>
+      gzipSync(part, { memLevel: 3 }),
+    ),
+  ),
+});
 const letters = (seed: number, length: number) => noise(seed, length).map((byte) => 97 + (byte & 15));
 
 /** Letters that repeat too far away for gzip, so that a small pool holds a layer with checkpoints. */
@@ -40,7 +49,7 @@ const saved =
     return { archives: {}, errors: {}, gzip: { 'app:1.0': { archive: sha256Hex(archive), plain } } };
   };
 
-/** Pools that hold gzip layers open: the independent reader has no encoders and gives their plain tars. */
+/** Pools that hold gzip layers open: without encoders the independent reader gives their plain tars. */
 export const GZIP_POOLS: Readonly<Record<string, Maker>> = {
   'sound-gzip': saved(
     byGo(concatBytes([tarFile('a', letters(1, 9000)), tarEnd()])),
@@ -49,6 +58,9 @@ export const GZIP_POOLS: Readonly<Record<string, Maker>> = {
   'sound-gzip-corrections': saved(
     byNobody(concatBytes([tarFile('c', makeInput('text', 5, 60_000)), tarEnd()])),
     byGo(concatBytes([tarFile('d', letters(6, 9000)), tarEnd()])),
+  ),
+  'sound-gzip-corrected-members': saved(
+    byNobodyInParts(concatBytes([tarFile('e', makeInput('text', 7, 60_000)), tarEnd()])),
   ),
   'sound-gzip-checkpoints': saved(byGo(longLayer(3)), byPgzip(longLayer(4))),
 };
