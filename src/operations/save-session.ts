@@ -22,18 +22,19 @@ import { chunkerOf, type Pool } from '../pool/pool.js';
 import { PackWriter } from '../store/pack-file.js';
 import { SpoolFile } from '../store/spool-file.js';
 import { appendSnapshot, isSameImage } from './append-snapshot.js';
-import { baseBlobs } from './base-blobs.js';
+import { baseBlobs, countVersions } from './base-blobs.js';
 import { type AppendedSnapshot, confirmAppended } from './confirm-appended.js';
 import type { FoundImage } from './found-image.js';
 import { GzipQueue } from './gzip-queue.js';
 import { openWhatIsWhole } from './known-damage.js';
 import { removePacks } from './remove-packs.js';
 import type { SavedImage, StoredParts } from './saved-image.js';
+import { placeOfVersion } from './version-place.js';
 import { versionsByReference } from './versions.js';
 
 export const DEFAULT_LEVEL = 3;
-/** Deltas upon deltas, at most (docs/decisions/0006). */
-export const MAX_DELTA_DEPTH = 4;
+/** Deltas upon deltas, at most, in a short history (docs/decisions/0006). */
+const MAX_DELTA_DEPTH = 4;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
 const CACHE_BYTES = 12 * 1024 * 1024;
 
@@ -84,8 +85,11 @@ export class SaveSession {
     const finder = new BaseFinder({
       chunks,
       cache,
-      blobs: () => baseBlobs(records, this.#references, this.#shared),
-      maxDepth: MAX_DELTA_DEPTH,
+      history: () => {
+        const earlier = countVersions(records, this.#references);
+        const place = placeOfVersion(earlier, MAX_DELTA_DEPTH);
+        return { ...place, blobs: baseBlobs(records, this.#references, this.#shared, place) };
+      },
       context,
     });
     const bases = chunks.packs.length > 0 ? { finder, cache, chunks } : null;

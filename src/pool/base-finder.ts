@@ -28,6 +28,14 @@ export interface ChunkOrigin {
   sizeBytes: number;
 }
 
+/** What came before what is saved. */
+export interface History {
+  /** Blobs of the pool that may be like the new ones, the likest first. */
+  blobs: Iterable<BlobRef>;
+  /** Deltas upon deltas, at most. */
+  maxDepth: number;
+}
+
 /** What bases are wanted for. */
 export interface BaseQuery {
   kind: BlockKind;
@@ -47,24 +55,21 @@ export interface BaseQuery {
 export class BaseFinder {
   readonly #chunks: ChunkCatalog;
   readonly #map: BaseMap;
-  readonly #blobs: () => Iterable<BlobRef>;
-  readonly #maxDepth: number;
+  readonly #history: () => History;
+  #maxDepth = 0;
   #loading: Promise<void> | null = null;
   #sketchIndex: SketchIndex | null = null;
 
-  /** @param blobs asked for once, when a block wants bases: blobs of the pool that may be like the new ones, the likest first */
+  /** @param parts.history asked for once, when a block wants bases */
   constructor(parts: {
     chunks: ChunkCatalog;
     cache: BlockCache;
-    blobs: () => Iterable<BlobRef>;
-    /** Deltas upon deltas, at most. */
-    maxDepth: number;
+    history: () => History;
     context: OperationContext;
   }) {
     this.#chunks = parts.chunks;
     this.#map = new BaseMap(parts.cache, parts.chunks, parts.context.signal);
-    this.#blobs = parts.blobs;
-    this.#maxDepth = parts.maxDepth;
+    this.#history = parts.history;
   }
 
   /** Entries of the chunk table, in the order of the streams they are of; none when there is nothing alike. */
@@ -87,7 +92,9 @@ export class BaseFinder {
   }
 
   async #load(): Promise<void> {
-    for (const { recipeId, sizeBytes } of this.#blobs()) {
+    const { blobs, maxDepth } = this.#history();
+    this.#maxDepth = maxDepth;
+    for (const { recipeId, sizeBytes } of blobs) {
       if (this.#map.isFull) return;
       try {
         await this.#map.addBlob(recipeId, sizeBytes);
