@@ -1,4 +1,5 @@
 import type { SnapshotRecord } from '../catalog/catalog.js';
+import { DICTIONARY_LEVEL } from '../compress/delta/delta-encoder.js';
 import { type OperationContext, quietContext } from '../core/context.js';
 import { DbupError } from '../core/errors.js';
 import type { BlobRef } from '../format/recipe.js';
@@ -87,7 +88,7 @@ export class SaveSession {
       cache,
       history: () => {
         const earlier = countVersions(records, this.#references);
-        const place = placeOfVersion(earlier, MAX_DELTA_DEPTH);
+        const place = placeOfVersion(level < DICTIONARY_LEVEL ? earlier : 0, MAX_DELTA_DEPTH);
         return { ...place, blobs: baseBlobs(records, this.#references, this.#shared, place) };
       },
       context,

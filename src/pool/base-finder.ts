@@ -9,6 +9,7 @@ import type { BlobRef } from '../format/recipe.js';
 import { BaseMap } from './base-map.js';
 import type { BlockCache } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
+import { mayFlatten } from './delta-chains.js';
 import type { GuidedFile, StreamGuide } from './stream-guide.js';
 
 /** How far around the expected place bases are taken: chunks end elsewhere, and bytes were put in between. */
@@ -20,6 +21,8 @@ const AROUND = 1;
 const LOOK_ALIKES = 2;
 /** From there on another chunk is leaned on. Of 0.2 to 1.2, histories of 200 versions took least with 0.5 to 0.7. */
 const OUTWORN_SHARE = 0.6;
+/** Deltas upon deltas, at most, where each has to be decoded for the next: see DeltaChains for the others. */
+const MOST_WHOLE_DEPTH = 4;
 
 /** Where a new chunk stands in the stream it is of. */
 export interface ChunkOrigin {
@@ -93,7 +96,7 @@ export class BaseFinder {
 
   async #load(): Promise<void> {
     const { blobs, maxDepth } = this.#history();
-    this.#maxDepth = maxDepth;
+    this.#maxDepth = Math.min(maxDepth, LIMITS.deltaDepth);
     for (const { recipeId, sizeBytes } of blobs) {
       if (this.#map.isFull) return;
       try {
@@ -275,7 +278,8 @@ class Choice {
     // What leans on one chunk again and again comes to differ from it more and more. Once by nearly as much as that differs from its
     // own bases, these do as well, and what leans on them lies less deep: later versions have something near to lean on again.
     const isOutworn = block.depth > 0 && leaningShare >= share * OUTWORN_SHARE;
-    if (block.depth < this.#maxDepth && !isOutworn) {
+    const maxDepth = mayFlatten(block) ? this.#maxDepth : Math.min(this.#maxDepth, MOST_WHOLE_DEPTH);
+    if (block.depth < maxDepth && !isOutworn) {
       this.#chosen.add(entry);
       this.#leftBytes -= sizeBytes;
       return;

@@ -10,6 +10,7 @@ export interface PlannedBase {
   number: number;
   offsetBytes: number;
   sizeBytes: number;
+  id: Uint8Array;
 }
 
 /** A block to be read for bases that lie in it. */
@@ -50,7 +51,7 @@ export function planBases(chunks: ChunkCatalog, address: BlockAddress): BaseBloc
     if (totalBytes > LIMITS.deltaBaseBytes) throw tooManyBytes(name, block.offsetBytes);
     const key = `${packIndex}:${blockIndex}`;
     const planned = blocks.get(key) ?? { packIndex, blockIndex, depth, bases: [] };
-    planned.bases.push({ number, offsetBytes, sizeBytes });
+    planned.bases.push({ number, offsetBytes, sizeBytes, id });
     blocks.set(key, planned);
   }
   return [...blocks.values()].sort((a, b) => b.depth - a.depth);

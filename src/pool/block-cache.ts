@@ -1,3 +1,4 @@
+import type { ChunkLocation } from '../catalog/chunk-table.js';
 import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
@@ -25,13 +26,13 @@ interface CachedBlock {
   hurry(): void;
 }
 
-/** A chunk's bytes inside a decoded block, held in memory until it is released. */
+/** A chunk's bytes, mostly inside a decoded block, held in memory until it is released. */
 export interface ChunkLease {
   /** Valid after `ready` has resolved and until `release`. */
   bytes: Uint8Array;
   ready: Promise<void>;
   id: Uint8Array;
-  /** Names the block: leases of one block cost its memory once. */
+  /** Names the block, or the chunk where it was read alone: leases of one cost its memory once. */
   blockKey: string;
   /** Memory of the block. */
   blockBytes: number;
@@ -95,10 +96,12 @@ export class BlockCache {
   lease(id: Uint8Array): ChunkLease {
     const place = locateChunk(this.#chunks, id);
     if (!place) throw missingChunk(this.#chunks, id);
-    const blockKey = keyOf(place);
-    const block = this.#pin(blockKey, place);
+    const isAlone = this.#decoder.isLight(place);
+    const blockKey = isAlone ? `${keyOf(place)}:${place.offsetBytes}` : keyOf(place);
+    const block = this.#pin(blockKey, () => (isAlone ? this.#readAlone(place, id) : this.#read(place)));
+    const at = isAlone ? 0 : place.offsetBytes;
     return {
-      bytes: block.region.bytes.subarray(place.offsetBytes, place.offsetBytes + place.sizeBytes),
+      bytes: block.region.bytes.subarray(at, at + place.sizeBytes),
       ready: block.decoded,
       id,
       blockKey,
@@ -109,7 +112,7 @@ export class BlockCache {
 
   /** Reads a whole block out of turn: for what leans on it, which must not wait for those that wait for it. */
   leaseBlock(address: BlockAddress): BlockLease {
-    const block = this.#pin(keyOf(address), address);
+    const block = this.#pin(keyOf(address), () => this.#read(address));
     block.hurry();
     return { region: block.region, ready: block.decoded, release: () => this.#unpin(block) };
   }
@@ -141,10 +144,10 @@ export class BlockCache {
     this.#arena.copy(target, at, source);
   }
 
-  #pin(key: string, address: BlockAddress): CachedBlock {
+  #pin(key: string, read: () => CachedBlock): CachedBlock {
     const cached = this.#blocks.get(key);
     if (cached) this.#blocks.delete(key);
-    const block = cached ?? this.#read(address);
+    const block = cached ?? read();
     this.#blocks.set(key, block);
     block.pins++;
     return block;
@@ -170,6 +173,14 @@ export class BlockCache {
     // A block read ahead may never be waited for.
     decoded.catch(() => {});
     return { region, decoded, pins: 0, hurry: () => {} };
+  }
+
+  /** Reads a chunk without the block around it. */
+  #readAlone(place: ChunkLocation, id: Uint8Array): CachedBlock {
+    const region = this.#regions.take(place.sizeBytes);
+    this.#cachedBytes += region.bytes.length;
+    const { done: decoded, hurry } = this.#deltas.add(() => this.#decoder.decodeChunk(place, id, region));
+    return { region, decoded, pins: 0, hurry };
   }
 
   #shrink(): void {

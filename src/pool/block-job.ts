@@ -1,3 +1,5 @@
+import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
+
 /** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
 export interface HashJob {
   type: 'hash';
@@ -44,6 +46,20 @@ export interface DecodeJob {
   bufferOffsetBytes: number;
   base?: BaseMemory;
   chunks?: ChunksToCheck;
+  /** For a delta block whose chain was read already: nothing is read. */
+  assembly?: DeltaAssembly;
+}
+
+/** Read a delta block and expand its streams. */
+export interface DeltaStreamsJob {
+  type: 'deltaStreams';
+  path: string;
+  offsetBytes: number;
+  storedBytes: number;
+  plainBytes: number;
+  xxh64: bigint;
+  /** Of all streams together; of more, none are wanted. */
+  mostBytes: number;
 }
 
 /** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
@@ -80,7 +96,14 @@ export interface HashFileJob {
   sizeBytes: number;
 }
 
-export type BlockJob = HashJob | SketchJob | CompressJob | DeltaJob | DecodeJob | HashFileJob;
+export type BlockJob =
+  | HashJob
+  | SketchJob
+  | CompressJob
+  | DeltaJob
+  | DecodeJob
+  | DeltaStreamsJob
+  | HashFileJob;
 
 export interface CompressAnswer {
   storedBytes: number;

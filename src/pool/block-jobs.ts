@@ -1,5 +1,6 @@
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
-import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import { type DeltaAssembly, DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import type { DeltaStreams } from '../compress/delta/delta-ops.js';
 import { X86Filter } from '../compress/x86/x86-filter.js';
 import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
@@ -11,6 +12,7 @@ import {
   type BlockJob,
   DELTA_DAMAGED,
   type DecodeJob,
+  type DeltaStreamsJob,
   type HashFileJob,
   type HashJob,
   type SketchJob,
@@ -52,6 +54,8 @@ export class BlockJobs {
         return encodeDelta(job);
       case 'decode':
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
+      case 'deltaStreams':
+        return expandDelta(job, (into, position) => this.#readPack(job.path, into, position));
       case 'hashFile':
         return hashFile(job, this.#reads);
     }
@@ -108,19 +112,37 @@ function sketchChunks({ memory, offsetBytes, chunkBytes }: SketchJob): Uint32Arr
   return sketches;
 }
 
-/** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
-function decodeBlock(job: DecodeJob, read: (into: Uint8Array, position: number) => void): number[] {
-  if (scratch.length < job.storedBytes) {
-    scratch = new Uint8Array(Math.ceil(job.storedBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
+type PackRead = (into: Uint8Array, position: number) => void;
+
+/** The stored bytes of a block, checked; valid until the next call. */
+function readStored(
+  { offsetBytes, storedBytes, xxh64: checksum }: { offsetBytes: number; storedBytes: number; xxh64: bigint },
+  read: PackRead,
+): Uint8Array {
+  if (scratch.length < storedBytes) {
+    scratch = new Uint8Array(Math.ceil(storedBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
   }
-  const stored = scratch.subarray(0, job.storedBytes);
-  read(stored, job.offsetBytes);
-  if (xxh64(stored) !== job.xxh64) throw damaged('its checksum is wrong');
+  const stored = scratch.subarray(0, storedBytes);
+  read(stored, offsetBytes);
+  if (xxh64(stored) !== checksum) throw damaged('its checksum is wrong');
+  return stored;
+}
+
+function expandDelta(job: DeltaStreamsJob, read: PackRead): DeltaStreams | null {
+  const stored = readStored(job, read);
+  deltaDecoder ??= new DeltaDecoder();
+  try {
+    return deltaDecoder.expand(stored, job.plainBytes, job.mostBytes);
+  } catch (error) {
+    throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
+  }
+}
+
+/** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
+function decodeBlock(job: DecodeJob, read: PackRead): number[] {
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
-  if (job.codec === BLOCK_CODEC.raw) plain.set(stored);
-  else if (job.codec === BLOCK_CODEC.delta) decodeDelta(plain, stored, job.base!);
-  else if (job.codec === BLOCK_CODEC.zstdX86) decompressX86(plain, stored);
-  else decompress(plain, stored);
+  if (job.assembly) assembleDelta(plain, job.assembly, job.base);
+  else fillBlock(plain, readStored(job, read), job);
   if (!job.chunks) return [];
   const id = Buffer.alloc(32);
   const bad: number[] = [];
@@ -131,6 +153,13 @@ function decodeBlock(job: DecodeJob, read: (into: Uint8Array, position: number) 
     at += size;
   });
   return bad;
+}
+
+function fillBlock(plain: Uint8Array, stored: Uint8Array, { codec, base }: DecodeJob): void {
+  if (codec === BLOCK_CODEC.raw) plain.set(stored);
+  else if (codec === BLOCK_CODEC.delta) decodeDelta(plain, stored, base!);
+  else if (codec === BLOCK_CODEC.zstdX86) decompressX86(plain, stored);
+  else decompress(plain, stored);
 }
 
 function decompress(plain: Uint8Array, stored: Uint8Array): void {
@@ -149,14 +178,23 @@ function decompressX86(plain: Uint8Array, stored: Uint8Array): void {
   x86Filter.undoInto(plain);
 }
 
-function decodeDelta(plain: Uint8Array, stored: Uint8Array, { buffers, pieces }: BaseMemory): void {
-  const base: Uint8Array[] = [];
+function viewsOf({ buffers, pieces }: BaseMemory): Uint8Array[] {
+  const views: Uint8Array[] = [];
   for (let i = 0; i < pieces.length; i += 3) {
-    base.push(new Uint8Array(buffers[pieces[i]!]!, pieces[i + 1]!, pieces[i + 2]!));
+    views.push(new Uint8Array(buffers[pieces[i]!]!, pieces[i + 1]!, pieces[i + 2]!));
   }
+  return views;
+}
+
+function assembleDelta(plain: Uint8Array, assembly: DeltaAssembly, base: BaseMemory | undefined): void {
+  deltaDecoder ??= new DeltaDecoder();
+  deltaDecoder.assembleInto(plain, base ? viewsOf(base) : [], assembly);
+}
+
+function decodeDelta(plain: Uint8Array, stored: Uint8Array, base: BaseMemory): void {
   deltaDecoder ??= new DeltaDecoder();
   try {
-    deltaDecoder.decodeInto(plain, stored, base);
+    deltaDecoder.decodeInto(plain, stored, viewsOf(base));
   } catch (error) {
     throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
   }

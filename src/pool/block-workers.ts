@@ -1,4 +1,6 @@
 import { availableParallelism } from 'node:os';
+import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
+import type { DeltaStreams } from '../compress/delta/delta-ops.js';
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import type { BlockingReads } from '../store/file-system.js';
@@ -13,6 +15,7 @@ import {
   type DecodeJob,
   type DeltaAnswer,
   type DeltaJob,
+  type DeltaStreamsJob,
 } from './block-job.js';
 import type { BlockJobs } from './block-jobs.js';
 import { GzipWorkers } from './gzip-workers.js';
@@ -23,6 +26,14 @@ export interface CompressedBlock {
   stored: Uint8Array;
   codec: number;
   xxh64: bigint;
+}
+
+interface DecodeOptions {
+  /** Of a delta block, in shared memory, to stay as they are until it is decoded. */
+  bases?: readonly Uint8Array[];
+  chunks?: ChunksToCheck;
+  /** In place of the block's own bytes: it takes pieces of `bases`. */
+  assembly?: DeltaAssembly;
 }
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
@@ -103,23 +114,40 @@ export class BlockWorkers {
     packName: string,
     block: BlockEntry,
     into: SharedRegion,
-    { bases = [], chunks }: { bases?: readonly Uint8Array[]; chunks?: ChunksToCheck } = {},
+    { bases = [], chunks, assembly }: DecodeOptions = {},
   ): Promise<number[]> {
-    const { offsetBytes, storedBytes, plainBytes, codec } = block;
+    const { offsetBytes, storedBytes, plainBytes, codec, xxh64 } = block;
+    const base = bases.length > 0 && baseMemory(bases);
     const job: DecodeJob = {
       type: 'decode',
-      path,
-      offsetBytes,
-      storedBytes,
-      plainBytes,
-      xxh64: block.xxh64,
-      codec,
+      ...{ path, offsetBytes, storedBytes, plainBytes, xxh64, codec },
       buffer: into.buffer,
       bufferOffsetBytes: into.offsetBytes,
+      ...(base && { base }),
+      ...(chunks && { chunks }),
+      ...(assembly && { assembly }),
     };
+    return this.#read(job, packName);
+  }
+
+  /**
+   * The streams of a delta block; null when it is no tolerant copy, or when they have more than `mostBytes`.
+   * @throws DbupError like {@link decode}
+   */
+  async deltaStreams(
+    path: string,
+    packName: string,
+    { offsetBytes, storedBytes, plainBytes, xxh64 }: BlockEntry,
+    mostBytes: number,
+  ): Promise<DeltaStreams | null> {
+    const place = { path, offsetBytes, storedBytes, plainBytes, xxh64 };
+    return this.#read({ type: 'deltaStreams', ...place, mostBytes }, packName);
+  }
+
+  async #read<Result>(job: DecodeJob | DeltaStreamsJob, packName: string): Promise<Result> {
+    const { offsetBytes } = job;
     try {
-      const base = bases.length > 0 && baseMemory(bases);
-      return await this.#run({ ...job, ...(base && { base }), ...(chunks && { chunks }) });
+      return await this.#run(job);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const details = { pack: packName, blockOffsetBytes: offsetBytes };
@@ -181,5 +209,6 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
 function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
+  if (job.type === 'deltaStreams') return job.storedBytes;
   return job.type === 'decode' ? job.plainBytes : Number.POSITIVE_INFINITY;
 }

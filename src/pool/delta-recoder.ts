@@ -1,3 +1,4 @@
+import { DICTIONARY_LEVEL } from '../compress/delta/delta-encoder.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { basesOfBlock } from '../format/pack.js';
 import type { BlockToWrite } from '../store/pack-file.js';
@@ -6,6 +7,9 @@ import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
 import type { SharedRegion } from './shared-arena.js';
 import { blockEntry } from './stored-block.js';
+
+/** Deltas upon deltas, at most, where one may have a dictionary. */
+const MOST_DICTIONARY_DEPTH = 4;
 
 /** A block's stored form and what it leans on. */
 export type CodedForm = Pick<BlockToWrite, 'stored' | 'codec' | 'xxh64' | 'depth' | 'baseIds'>;
@@ -37,7 +41,10 @@ export class DeltaRecoder {
       for (const id of basesOfBlock(this.#chunks.packs[address.packIndex]!.footer, entry))
         leases.push(this.#cache.lease(id));
       await Promise.all(leases.map(({ ready }) => ready));
-      const coded = await this.#workers.encodeDelta(region, plainBytes, this.#level, leases);
+      // Long chains are read by taking each delta apart, which a dictionary cannot be.
+      const level =
+        entry.depth > MOST_DICTIONARY_DEPTH ? Math.min(this.#level, DICTIONARY_LEVEL - 1) : this.#level;
+      const coded = await this.#workers.encodeDelta(region, plainBytes, level, leases);
       const { stored, codec, xxh64 } = coded;
       if (codec !== BLOCK_CODEC.delta) return { stored, codec, xxh64, depth: 0, baseIds: [] };
       const baseIds = coded.usedBases.map((number) => leases[number]!.id);

@@ -1,9 +1,11 @@
 import { loneRegion, type SharedArena, type SharedRegion } from './shared-arena.js';
 
-/** Room for an ordinary block. Regions for larger ones are this doubled until they fit. */
-const SMALLEST_BYTES = 2 * 1024 * 1024;
+/** Room for a chunk, and for an ordinary block. Regions for larger ones are these doubled until they fit. */
+const CHUNK_BYTES = 64 * 1024;
+const MOST_CHUNK_BYTES = 256 * 1024;
+const BLOCK_BYTES = 2 * 1024 * 1024;
 
-/** Regions for decoded blocks, used again and again: in an arena while that has room, else on their own. */
+/** Regions for decoded blocks and chunks, used again and again: in an arena while that has room, else on their own. */
 export class RegionPool {
   readonly #arena: SharedArena | null;
   /** By size. */
@@ -15,7 +17,7 @@ export class RegionPool {
 
   /** A region of at least `sizeBytes`, which holds anything. */
   take(sizeBytes: number): SharedRegion {
-    let regionBytes = SMALLEST_BYTES;
+    let regionBytes = sizeBytes <= MOST_CHUNK_BYTES ? CHUNK_BYTES : BLOCK_BYTES;
     while (regionBytes < sizeBytes) regionBytes *= 2;
     const free = this.#free.get(regionBytes)?.pop();
     return free ?? this.#arena?.allocate(regionBytes) ?? loneRegion(regionBytes);

@@ -84,7 +84,7 @@ describe('a save beside earlier versions', () => {
     const mean = (from: number, to: number): number =>
       added.slice(from, to).reduce((sum, bytes) => sum + bytes, 0) / (to - from);
     // All that the last versions changed since the first ones would be six times as much.
-    expect(mean(27, 37)).toBeLessThan(3 * mean(1, 11));
+    expect(mean(27, 37)).toBeLessThan(2 * mean(1, 11));
     expect(Buffer.from(await room.load('app:1')).includes(Buffer.from(changedSince(36)))).toBe(true);
   });
 

@@ -53,7 +53,7 @@ const LEAST_STREAM_LEVEL = 9;
 const STREAM_TABLE_LOG = 18;
 const SOLID_STREAM_TABLE_LOG = 20;
 /** From this level on, zstd with the base as its dictionary is tried where it may win; it takes most of the time. */
-const DICTIONARY_LEVEL = 9;
+export const DICTIONARY_LEVEL = 9;
 const LEAST_DICTIONARY_LEVEL = 12;
 
 /** One byte of so many is looked at, to tell text; tars of text have their padding. */

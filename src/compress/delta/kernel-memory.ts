@@ -52,6 +52,11 @@ export class KernelMemory<Kernel> {
     if (aside > 0) this.#exports.copyBytes(at, at + aside, source.length);
   }
 
+  /** Copies bytes inside the memory. */
+  move(target: number, source: number, sizeBytes: number): void {
+    this.#exports.copyBytes(target, source, sizeBytes);
+  }
+
   /** Copies `target.length` bytes at `at` out; up to {@link ALIGNMENT_SLACK_BYTES} after them are overwritten. */
   copyOut(target: Uint8Array, at: number): void {
     const aside = (target.byteOffset - at) & 7;
