@@ -23,6 +23,9 @@ import type { SharedRegion } from './shared-arena.js';
 /** Blocks read for their bases before it is their turn. Only those that lean on nothing: others would multiply. */
 const BASE_BLOCKS_AHEAD = 2;
 
+/** Chunks of blocks less deep are taken from the whole block, which mostly serves for others as well. */
+const LEAST_LIGHT_DEPTH = 4;
+
 /** A whole block in memory, held until it is released. */
 export interface BlockLease {
   region: SharedRegion;
@@ -78,7 +81,7 @@ export class BlockDecoder {
   /** True for a chunk that may be had without the block around it: see {@link decodeChunk}. */
   isLight({ packIndex, blockIndex }: BlockAddress): boolean {
     const { depth } = this.#chunks.packs[packIndex]!.footer.blocks[blockIndex]!;
-    return depth > 1 && this.#chains.mayFlatten({ packIndex, blockIndex });
+    return depth >= LEAST_LIGHT_DEPTH && this.#chains.mayFlatten({ packIndex, blockIndex });
   }
 
   /**
