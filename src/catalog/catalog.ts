@@ -4,7 +4,7 @@ import { LIMITS } from '../core/limits.js';
 import { decodePackFooter, type PackFooter } from '../format/pack.js';
 import { decodeSnapshot, readCheckedSnapshot, SNAPSHOT_READER, type Snapshot } from '../format/snapshot.js';
 import { isSha256Hex, sha256Hex } from '../hash/sha256.js';
-import { type FileSystem, readFully } from '../store/file-system.js';
+import { type FileSystem, type OpenFile, readFully } from '../store/file-system.js';
 import { readPackFooter, shortName } from '../store/pack-file.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import { databasePath, openDatabase, removeDatabase } from './catalog-database.js';
@@ -243,7 +243,8 @@ export async function readSnapshotFile(
   if (!info.isFile || info.sizeBytes > LIMITS.snapshotBytes)
     throw damagedSnapshot(name, `it has ${info.sizeBytes} bytes`);
   const body = Buffer.alloc(info.sizeBytes);
-  const file = await fs.openRead(layout.snapshotPath(name));
+  const file = await openUnlessGone(fs, layout.snapshotPath(name));
+  if (file === null) return null;
   try {
     await readFully(file, body, 0);
   } finally {
@@ -251,6 +252,16 @@ export async function readSnapshotFile(
   }
   if (sha256Hex(body) !== name) throw damagedSnapshot(name, 'its contents are not what its name says');
   return body;
+}
+
+/** A removal takes the shared lock, as readers do: it may come between any two calls. */
+async function openUnlessGone(fs: FileSystem, path: string): Promise<OpenFile | null> {
+  try {
+    return await fs.openRead(path);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return null;
+    throw error;
+  }
 }
 
 function damagedSnapshot(name: string, reason: string): DbupError {

@@ -6,6 +6,7 @@ import { quietContext } from '../../src/core/context.js';
 import { load } from '../../src/operations/load.js';
 import { save } from '../../src/operations/save.js';
 import { catalogDirectory, openPool } from '../../src/pool/pool.js';
+import { type FileSystem, nodeFileSystem } from '../../src/store/file-system.js';
 import { classicDockerArchive } from '../support/archive-layouts.js';
 import { layerTar } from '../support/images.js';
 import { PoolRoom } from '../support/pool-room.js';
@@ -171,6 +172,31 @@ describe('a catalog', () => {
     const now = await answer(true);
     expect(now).toEqual(await answer(false));
     expect(now.snapshots.length).toBe(3);
+  });
+
+  it('does without a snapshot that is removed between being listed and being opened', async () => {
+    const names = (await answer(false)).snapshots;
+    const [gone, stays] = [names[0]!, names[1]!];
+    let hasFired = false;
+    const fs: FileSystem = {
+      ...nodeFileSystem,
+      async openRead(path) {
+        if (path.endsWith(gone)) {
+          await rm(path);
+          hasFired = true;
+        }
+        return nodeFileSystem.openRead(path);
+      },
+    };
+    const pool = await openPool(room.pool, { access: 'read', cacheRoot: null, threads: 1, fs });
+    try {
+      const { records, unusable } = await pool.catalog.snapshots();
+      expect(hasFired).toBe(true);
+      expect(records.map(({ id }) => id)).toEqual([stays]);
+      expect(unusable).toEqual([]);
+    } finally {
+      await pool.close();
+    }
   });
 
   it('of another pool is not believed', async () => {

@@ -7,6 +7,7 @@ export class Dead extends Error {}
 export class DyingFileSystem {
   readonly fs: FileSystem;
   #left: number;
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @param calls those that still succeed */
   constructor(calls: number) {
@@ -15,7 +16,7 @@ export class DyingFileSystem {
       <Arguments extends unknown[], Result>(call: (...args: Arguments) => Promise<Result>) =>
       async (...args: Arguments): Promise<Result> => {
         this.#step();
-        return call(...args);
+        return this.#watched(call(...args));
       };
     const file = (real: OpenFile): OpenFile => ({
       read: guard((into: Uint8Array, position: number) => real.read(into, position)),
@@ -43,16 +44,27 @@ export class DyingFileSystem {
     return this.#left < 0;
   }
 
+  /** Waits for the calls that were under way at death: the kernel ends them before it lets go of a dead process's locks. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  #watched<Result>(call: Promise<Result>): Promise<Result> {
+    const ended = call.finally(() => this.#underWay.delete(ended));
+    this.#underWay.add(ended);
+    return ended;
+  }
+
   /** Death in the middle of a write leaves a part of it. */
   async #write(real: OpenFile, bytes: Uint8Array, position: number): Promise<number> {
     const wasAlive = !this.died;
     try {
       this.#step();
     } catch (error) {
-      if (wasAlive) await real.write(bytes.subarray(0, bytes.length >> 1), position);
+      if (wasAlive) await this.#watched(real.write(bytes.subarray(0, bytes.length >> 1), position));
       throw error;
     }
-    return real.write(bytes, position);
+    return this.#watched(real.write(bytes, position));
   }
 
   #step(): void {

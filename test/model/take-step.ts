@@ -97,6 +97,7 @@ async function mortal(
   const dying = typeof step.dies === 'number' ? new DyingFileSystem(step.dies) : null;
   const result = await work(dying?.fs).catch((error: unknown) => error as Error);
   if (dying?.died) {
+    await dying.settle();
     world.tally.deaths++;
     await adopt(world, place, step as Step);
     return null;
