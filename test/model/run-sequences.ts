@@ -27,7 +27,9 @@ export async function runSequences({ seed, steps, progress }: SequenceRun): Prom
     for (let turn = 0; tally.total < steps; turn++) {
       for (const sequence of fc.sample(sequences(SEQUENCE_LENGTH), { seed: seed + turn, numRuns: SAMPLE })) {
         const failure = await failureOf(play, sequence);
-        if (failure) throw await smallestFailure(play, sequence, failure, seed);
+        if (!failure) continue;
+        progress?.(`failed after ${tally.total} steps, looking for fewer that fail: ${failure.message}`);
+        throw await smallestFailure(play, sequence, failure, seed);
       }
       progress?.(`${tally.total} steps, ${tally.sequences} sequences`);
     }
