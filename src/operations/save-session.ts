@@ -35,7 +35,7 @@ import { versionsByReference } from './versions.js';
 
 export const DEFAULT_LEVEL = 3;
 /** Deltas upon deltas, at most, in a short history (docs/decisions/0006). */
-const MAX_DELTA_DEPTH = 4;
+const MAX_DELTA_DEPTH = 3;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
 const CACHE_BYTES = 12 * 1024 * 1024;
 

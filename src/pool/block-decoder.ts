@@ -24,7 +24,7 @@ import type { SharedRegion } from './shared-arena.js';
 const BASE_BLOCKS_AHEAD = 2;
 
 /** Chunks of blocks less deep are taken from the whole block, which mostly serves for others as well. */
-const LEAST_LIGHT_DEPTH = 5;
+const LEAST_LIGHT_DEPTH = 4;
 
 /** A whole block in memory, held until it is released. */
 export interface BlockLease {
