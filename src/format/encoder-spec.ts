@@ -30,7 +30,11 @@ export type EncoderSpec =
   | { readonly family: 'corrected'; readonly level: number };
 
 /** Thrown for a number that a later version may have given a meaning. */
-export class UnknownEncoderError extends RangeError {}
+export class UnknownEncoderError extends RangeError {
+  /** Tells it after a thread border too, where classes do not survive. */
+  static readonly code = 'UNKNOWN_ENCODER';
+  readonly code = UnknownEncoderError.code;
+}
 
 /**
  * The releases of github.com/klauspost/compress that changed what its package flate makes, by number from 1 on; only ever

@@ -226,6 +226,17 @@ export class TarSource implements ByteSource {
   }
 }
 
+/** Fills `into`, or as much of it as there are bytes. @returns how many there were */
+export async function fillFrom(source: ByteSource, into: Uint8Array): Promise<number> {
+  for (let fill = 0; ; ) {
+    const taken = Math.min(source.current.length, into.length - fill);
+    into.set(source.current.subarray(0, taken), fill);
+    if (taken > 0) source.consume(taken);
+    fill += taken;
+    if (fill === into.length || !(await source.advance())) return fill;
+  }
+}
+
 /** Moves past so many bytes, or to the end. @returns how many there were */
 export async function skipBytes(source: ByteSource, byteCount: number): Promise<number> {
   for (let done = 0; ; ) {

@@ -1,12 +1,12 @@
 import { type GzipPart, gzipParts } from '../compress/exact/gzip-parts.js';
-import { WRONG_CHECKPOINT } from '../compress/exact/gzip-rebuilder.js';
 import { STATE_HISTORY_BYTES } from '../compress/exact/resumable-encoder.js';
 import { createTail } from '../compress/exact/tail.js';
 import { DbupError } from '../core/errors.js';
 import type { Checkpoint } from '../format/checkpoint-recipe.js';
 import type { GzipRecipe } from '../format/gzip-recipe.js';
-import { type ByteSource, NOTHING } from './byte-source.js';
-import type { EncodeAnswer, EncodeSlot } from './encode-slot.js';
+import { type ByteSource, fillFrom, NOTHING } from './byte-source.js';
+import { cannotMakeAgain } from './cannot-make-again.js';
+import { EncodedPieces, type PieceUnderWay } from './encoded-pieces.js';
 import { type GzipStream, type GzipWorkers, PIECE_BYTES } from './gzip-workers.js';
 
 /** Under way for one thread: enough that it never waits for the next. */
@@ -15,13 +15,6 @@ const PIECES_AHEAD = 3;
 const PIECES_OF_A_PART = 8;
 /** Memory held: 60 MiB. */
 const MAX_PIECES_AHEAD = 64;
-
-interface Piece {
-  slot: EncodeSlot;
-  stream: GzipStream;
-  isLast: boolean;
-  answer: Promise<EncodeAnswer>;
-}
 
 /** Where to begin and end, if not with the whole file: parts that follow each other. */
 export interface GzipStretch {
@@ -40,9 +33,8 @@ export class GzipSource implements ByteSource {
   readonly #recipe: GzipRecipe;
   readonly #inner: ByteSource;
   readonly #parts: readonly GzipPart[];
-  readonly #piecesAhead: number;
+  readonly #pieces: EncodedPieces;
   readonly #history = createTail(STATE_HISTORY_BYTES);
-  readonly #ahead: Piece[] = [];
   readonly #streams = new Set<GzipStream>();
   /** The part that is handed over. */
   #partNumber = 0;
@@ -50,9 +42,6 @@ export class GzipSource implements ByteSource {
   #stream: GzipStream | null = null;
   /** Plain bytes that were read already. */
   #unread: Uint8Array = NOTHING;
-  /** What comes after `current`, and the slot these are in. */
-  #rest: Uint8Array[] = [];
-  #slot: EncodeSlot | null = null;
 
   /** @throws DbupError POOL_DAMAGED when the checkpoints do not fit the file */
   constructor(workers: GzipWorkers, recipe: GzipRecipe, source: ByteSource, { parts, history }: GzipStretch) {
@@ -63,10 +52,15 @@ export class GzipSource implements ByteSource {
     this.#history.append(history);
     this.#partLeftBytes = parts[0]!.plainBytes;
     const partsAtOnce = Math.min(workers.threads, parts.length) - 1;
-    this.#piecesAhead = Math.min(
-      MAX_PIECES_AHEAD,
-      PIECES_AHEAD + (partsAtOnce + 1) * (partsAtOnce > 0 ? PIECES_OF_A_PART : 0),
-    );
+    this.#pieces = new EncodedPieces({
+      piecesAhead: Math.min(
+        MAX_PIECES_AHEAD,
+        PIECES_AHEAD + (partsAtOnce + 1) * (partsAtOnce > 0 ? PIECES_OF_A_PART : 0),
+      ),
+      handOver: () => this.#handOver(),
+      returnSlot: (slot) => workers.returnSlot(slot),
+      explain: (error) => cannotMakeAgain('a gzip file', error),
+    });
   }
 
   consume(byteCount: number): void {
@@ -74,39 +68,14 @@ export class GzipSource implements ByteSource {
   }
 
   async advance(): Promise<boolean> {
-    for (;;) {
-      const rest = this.#rest.shift();
-      if (rest) {
-        this.current = rest;
-        return true;
-      }
-      if (this.#slot) this.#workers.returnSlot(this.#slot);
-      this.#slot = null;
-      while (this.#partNumber < this.#parts.length && this.#ahead.length < this.#piecesAhead)
-        await this.#handOver();
-      const next = this.#ahead.shift();
-      if (!next) return false;
-      const { encodedBytes, rest: others } = await next.answer.catch((error) => {
-        throw cannotEncode(error);
-      });
-      if (next.isLast) this.#close(next.stream);
-      this.#slot = next.slot;
-      this.#rest = [next.slot.encoded.subarray(0, encodedBytes), ...others].filter(
-        ({ length }) => length > 0,
-      );
-    }
+    this.current = await this.#pieces.next();
+    return this.current.length > 0;
   }
 
   async close(): Promise<void> {
-    for (const { answer, slot } of this.#ahead.splice(0)) {
-      // Until then the thread writes to it.
-      answer.finally(() => this.#workers.returnSlot(slot)).catch(() => {});
-    }
+    this.#pieces.close();
     for (const stream of this.#streams) this.#close(stream);
     this.current = NOTHING;
-    this.#rest = [];
-    if (this.#slot) this.#workers.returnSlot(this.#slot);
-    this.#slot = null;
     await this.#inner.close();
   }
 
@@ -115,8 +84,9 @@ export class GzipSource implements ByteSource {
     this.#streams.delete(stream);
   }
 
-  /** The next piece of the part. */
-  async #handOver(): Promise<void> {
+  /** The next piece of the part; null after the last. */
+  async #handOver(): Promise<PieceUnderWay | null> {
+    if (this.#partNumber === this.#parts.length) return null;
     const part = this.#parts[this.#partNumber]!;
     const stream = this.#stream ?? this.#open(part);
     const slot = this.#workers.takeSlot();
@@ -128,8 +98,7 @@ export class GzipSource implements ByteSource {
     if (isLast) await this.#endPart(part, slot.plain.subarray(plainBytes, plainBytes + part.lookaheadBytes));
     const lookaheadBytes = isLast ? part.lookaheadBytes : 0;
     const answer = stream.encode(slot, plainBytes, isLast, lookaheadBytes);
-    answer.catch(() => {});
-    this.#ahead.push({ slot, stream, isLast, answer });
+    return { slot, answer, ...(isLast && { done: () => this.#close(stream) }) };
   }
 
   #open(part: GzipPart): GzipStream {
@@ -161,17 +130,8 @@ export class GzipSource implements ByteSource {
     const known = this.#unread.subarray(0, target.length);
     target.set(known);
     this.#unread = this.#unread.subarray(known.length);
-    for (let fill = known.length; fill < target.length; ) {
-      const { current } = this.#inner;
-      if (current.length === 0) {
-        if (await this.#inner.advance()) continue;
-        throw wrongLength();
-      }
-      const taken = Math.min(current.length, target.length - fill);
-      target.set(current.subarray(0, taken), fill);
-      this.#inner.consume(taken);
-      fill += taken;
-    }
+    const rest = target.subarray(known.length);
+    if ((await fillFrom(this.#inner, rest)) < rest.length) throw wrongLength();
   }
 }
 
@@ -180,8 +140,7 @@ export function partsOf(recipe: GzipRecipe, checkpoints: readonly Checkpoint[]):
   try {
     return gzipParts(recipe, checkpoints);
   } catch (error) {
-    if (error instanceof RangeError) throw wrongCheckpoint(error);
-    throw error;
+    throw cannotMakeAgain('a gzip file', error);
   }
 }
 
@@ -189,20 +148,4 @@ function wrongLength(): DbupError {
   return new DbupError('POOL_DAMAGED', 'what a gzip recipe is made of has another length than it says', {
     hint: 'Run `dbup verify`.',
   });
-}
-
-function wrongCheckpoint(error: Error): DbupError {
-  return new DbupError('POOL_DAMAGED', `a gzip file cannot be made again: ${error.message}`, {
-    hint: 'Nothing of it was accepted. Run `dbup verify`, then `dbup repair --from OTHER_POOL`.',
-    cause: error,
-  });
-}
-
-function cannotEncode(error: unknown): DbupError {
-  if ((error as NodeJS.ErrnoException).code === WRONG_CHECKPOINT) return wrongCheckpoint(error as Error);
-  return new DbupError(
-    'POOL_FORMAT_UNSUPPORTED',
-    `a gzip file cannot be made again: ${(error as Error).message}`,
-    { hint: 'Update dbup on this machine to the version that wrote the pool.', cause: error },
-  );
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { EncoderStock } from '../compress/exact/encoder-stock.js';
 import { GzipRebuilder } from '../compress/exact/gzip-rebuilder.js';
+import { KernelStock } from '../compress/exact/kernel-stock.js';
 import { DeflateProver } from '../compress/exact/prove-deflate.js';
 import { probeGzip, proveGzip } from '../compress/exact/prove-gzip.js';
 import { ProverMemory } from '../compress/exact/prover-memory.js';
@@ -12,7 +12,7 @@ import type { CorrectJob, EncodeJob, FileRegion, GzipJob, ProbeJob, ProveJob } f
 import { runPartsJob } from './parts-jobs.js';
 
 const streams = new Map<number, GzipRebuilder>();
-const encoders = new EncoderStock();
+const kernels = new KernelStock();
 /** Null where no model is near enough. */
 const correctors = new Map<number, { corrector: GzipCorrector | null; fd: number }>();
 const memory = new ProverMemory();
@@ -30,7 +30,7 @@ async function run(job: GzipJob): Promise<unknown> {
     case 'open':
       streams.set(
         job.stream,
-        new GzipRebuilder(job.members, job.trailing, job.stretch?.part, job.stretch?.history, encoders),
+        new GzipRebuilder(job.members, job.trailing, job.stretch?.part, job.stretch?.history, kernels),
       );
       return null;
     case 'encode':

@@ -2,8 +2,10 @@ import type { MakeStep } from '../compress/exact/parts-maker.js';
 import { DbupError } from '../core/errors.js';
 import { UnknownEncoderError } from '../format/encoder-spec.js';
 import { type OpenedPart, OpenedPartsDecoder } from '../format/opened-parts.js';
-import { type ByteSource, NOTHING } from './byte-source.js';
+import { type ByteSource, fillFrom, NOTHING } from './byte-source.js';
+import { cannotMakeAgain } from './cannot-make-again.js';
 import type { EncodeAnswer, EncodeSlot } from './encode-slot.js';
+import { EncodedPieces, type PieceUnderWay } from './encoded-pieces.js';
 import type { GzipWorkers } from './gzip-workers.js';
 
 /** Handed over at a time, and pieces under way. */
@@ -16,16 +18,13 @@ const MAX_STEPS = 8192;
 const PASSED_BYTES = 64 * 1024;
 /** Threads that make one segment. */
 const LANES = 2;
+/** For errors. */
+const WHAT = 'a compressed file in a layer';
 
 export interface OpenedStreams {
   contents: ByteSource;
   frames: ByteSource;
   parts: ByteSource;
-}
-
-interface Piece {
-  slot: EncodeSlot;
-  answer: Promise<EncodeAnswer>;
 }
 
 /** A part, of which `leftBytes` are to come. */
@@ -43,11 +42,8 @@ export class OpenedSource implements ByteSource {
   #lane = LANES - 1;
   readonly #decoder = new OpenedPartsDecoder();
   #part: OpenPart | null = null;
-  readonly #ahead: Piece[] = [];
+  readonly #pieces: EncodedPieces;
   readonly #freeSlots: EncodeSlot[] = [];
-  /** What comes after `current`, and the slot these are in. */
-  #rest: Uint8Array[] = [];
-  #slot: EncodeSlot | null = null;
   /** Where `current` is from, when it goes past the threads. */
   #passed: ByteSource | null = null;
   /** What the parts that are to come must make. */
@@ -59,6 +55,12 @@ export class OpenedSource implements ByteSource {
     this.#workers = workers;
     this.#streams = streams;
     this.#leftBytes = sizeBytes;
+    this.#pieces = new EncodedPieces({
+      piecesAhead: PIECES_AHEAD,
+      handOver: () => this.#handOver(),
+      returnSlot: (slot) => this.#freeSlots.push(slot),
+      explain: (error) => cannotMakeAgain(WHAT, error),
+    });
   }
 
   consume(byteCount: number): void {
@@ -70,34 +72,15 @@ export class OpenedSource implements ByteSource {
 
   async advance(): Promise<boolean> {
     this.#passed = null;
-    for (;;) {
-      const rest = this.#rest.shift();
-      if (rest) {
-        this.current = rest;
-        return true;
-      }
-      if (this.#slot) this.#freeSlots.push(this.#slot);
-      this.#slot = null;
-      while (this.#ahead.length < PIECES_AHEAD && (await this.#handOver()));
-      const next = this.#ahead.shift();
-      if (next) {
-        const { encodedBytes, rest: others } = await next.answer.catch((error) => {
-          throw cannotMake(error);
-        });
-        this.#slot = next.slot;
-        this.#rest = [next.slot.encoded.subarray(0, encodedBytes), ...others].filter(
-          ({ length }) => length > 0,
-        );
-      } else if (this.#hasEnded) {
-        return false;
-      } else {
-        await this.#pass();
-        return true;
-      }
-    }
+    this.current = await this.#pieces.next();
+    if (this.current.length > 0) return true;
+    if (this.#hasEnded) return false;
+    await this.#pass();
+    return true;
   }
 
   async close(): Promise<void> {
+    this.#pieces.close();
     for (const lane of this.#lanes.splice(0)) lane.close();
     const { contents, frames, parts } = this.#streams;
     await contents.close();
@@ -105,9 +88,9 @@ export class OpenedSource implements ByteSource {
     await parts.close();
   }
 
-  /** Sends the next piece. @returns false when the next bytes pass as they are, or at the end */
-  async #handOver(): Promise<boolean> {
-    if (this.#hasEnded) return false;
+  /** Sends the next piece; null when the next bytes pass as they are, or at the end. */
+  async #handOver(): Promise<PieceUnderWay | null> {
+    if (this.#hasEnded) return null;
     const steps: MakeStep[] = [];
     // What was begun in one thread goes on there.
     const continues = this.#part !== null;
@@ -118,7 +101,8 @@ export class OpenedSource implements ByteSource {
       if (!open || passesBy(open)) break;
       const { part, leftBytes } = open;
       const taken = Math.min(leftBytes, PIECE_BYTES - fill);
-      await copyFrom(this.#sourceOf(part), slot.plain.subarray(fill, fill + taken));
+      const filled = await fillFrom(this.#sourceOf(part), slot.plain.subarray(fill, fill + taken));
+      if (filled < taken) throw doNotAgree();
       fill += taken;
       const encoder = part.kind === 'deflated' ? part.encoder : null;
       steps.push({ encoder, sizeBytes: taken, isEnd: taken === leftBytes });
@@ -126,14 +110,12 @@ export class OpenedSource implements ByteSource {
     }
     if (steps.length === 0) {
       this.#freeSlots.push(slot);
-      return false;
+      return null;
     }
     if (!continues) this.#lane = (this.#lane + 1) % LANES;
     this.#lanes[this.#lane] ??= new PartsLane(this.#workers);
     const answer = this.#lanes[this.#lane]!.make(slot, steps);
-    answer.catch(() => {});
-    this.#ahead.push({ slot, answer });
-    return true;
+    return { slot, answer };
   }
 
   async #pass(): Promise<void> {
@@ -212,20 +194,6 @@ function passesBy({ part, leftBytes }: OpenPart): boolean {
   return part.kind !== 'deflated' && leftBytes >= PASSED_BYTES;
 }
 
-async function copyFrom(source: ByteSource, into: Uint8Array): Promise<void> {
-  for (let fill = 0; fill < into.length; ) {
-    const { current } = source;
-    if (current.length === 0) {
-      if (await source.advance()) continue;
-      throw doNotAgree();
-    }
-    const taken = Math.min(current.length, into.length - fill);
-    into.set(current.subarray(0, taken), fill);
-    source.consume(taken);
-    fill += taken;
-  }
-}
-
 function newSlot(): EncodeSlot {
   return {
     plain: new Uint8Array(new SharedArrayBuffer(PIECE_BYTES)),
@@ -240,16 +208,8 @@ function doNotAgree(): DbupError {
 }
 
 function damagedParts(error: RangeError): DbupError {
-  if (error instanceof UnknownEncoderError) return cannotMake(error);
+  if (error instanceof UnknownEncoderError) return cannotMakeAgain(WHAT, error);
   return new DbupError('POOL_DAMAGED', `the parts of an opened segment are damaged: ${error.message}`, {
     hint: 'Run `dbup verify`.',
   });
-}
-
-function cannotMake(error: unknown): DbupError {
-  return new DbupError(
-    'POOL_FORMAT_UNSUPPORTED',
-    `compressed files in a layer cannot be made again: ${(error as Error).message}`,
-    { hint: 'Update dbup on this machine to the version that wrote the pool.', cause: error },
-  );
 }

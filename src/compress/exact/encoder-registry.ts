@@ -1,5 +1,6 @@
-import { type EncoderSpec, PIGZ_FLAGS } from '../../format/encoder-spec.js';
+import { type EncoderSpec, PIGZ_FLAGS, UnknownEncoderError } from '../../format/encoder-spec.js';
 import type { DeflateEncoder } from './deflate-encoder.js';
+import { DoesNotFitError } from './does-not-fit-error.js';
 import { createGoEncoder, type GoLevel } from './go/go-encoder.js';
 import type { KernelSet } from './kernel-set.js';
 import { createKlauspostEncoder, type KlauspostLevel } from './klauspost/klauspost-encoder.js';
@@ -17,12 +18,13 @@ const ALL_PIGZ_FLAGS = PIGZ_FLAGS.independent | PIGZ_FLAGS.single | PIGZ_FLAGS.s
 /**
  * The encoder that a recipe names, ready for a stream, with a few MiB of memory of its own or with that of a set.
  *
- * @throws RangeError when there is none with these parameters
+ * @throws UnknownEncoderError when there is none with these parameters; DoesNotFitError for one that wants more than them
  */
 export function createEncoder(spec: EncoderSpec, kernels?: KernelSet): DeflateEncoder {
   const { level } = spec;
   const highest = spec.family === 'go' ? 10 : 9;
-  if (level > highest || (level < 1 && spec.family !== 'go')) throw new RangeError(`no level ${level}`);
+  if (level > highest || (level < 1 && spec.family !== 'go'))
+    throw new UnknownEncoderError(`no level ${level}`);
   switch (spec.family) {
     case 'go':
       return createGoEncoder({ level: (level === 10 ? -2 : level) as GoLevel }, kernels);
@@ -39,7 +41,7 @@ export function createEncoder(spec: EncoderSpec, kernels?: KernelSet): DeflateEn
     case 'pigz':
       return createPigz(spec, kernels);
     case 'corrected':
-      throw new RangeError('a corrected stream wants its corrections');
+      throw new DoesNotFitError('a corrected stream wants its corrections');
     case 'chromium': {
       const { hash, memLevel } = spec;
       return createChromiumEncoder({ level: level as ZlibLevel, memLevel: memLevel as 8 | 9, hash }, kernels);
@@ -51,7 +53,7 @@ function createPigz(
   { level, blockBytes, flags }: EncoderSpec & { family: 'pigz' },
   kernels?: KernelSet,
 ): DeflateEncoder {
-  if ((flags & ~ALL_PIGZ_FLAGS) !== 0) throw new RangeError(`pigz has no flags ${flags}`);
+  if ((flags & ~ALL_PIGZ_FLAGS) !== 0) throw new UnknownEncoderError(`pigz has no flags ${flags}`);
   const parameters = {
     level: level as ZlibLevel,
     blockBytes,

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../format/checkpoint-recipe.js';
 import type { GzipMember, GzipRecipe } from '../../format/gzip-recipe.js';
+import { DoesNotFitError } from './does-not-fit-error.js';
 import { makeState, STATE_LOOKAHEAD_BYTES } from './resumable-encoder.js';
 
 /** A stretch of a gzip file that can be made without what comes before it. */
@@ -32,7 +33,7 @@ interface Mark extends Omit<Checkpoint, 'state'> {
 
 /**
  * The parts of a gzip file, between its checkpoints; without any, all of it is one.
- * @throws RangeError when a checkpoint does not fit the members
+ * @throws DoesNotFitError when a checkpoint does not fit the members
  */
 export function gzipParts(
   { members, inner, sizeBytes }: GzipRecipe,
@@ -40,7 +41,7 @@ export function gzipParts(
 ): GzipPart[] {
   const marks = [...marksOf(members, checkpoints)];
   if (marks.some(({ compressedBytes }) => compressedBytes >= sizeBytes)) {
-    throw new RangeError('a checkpoint lies behind the end of its file');
+    throw new DoesNotFitError('a checkpoint lies behind the end of its file');
   }
   return marks.map((mark, i) => {
     const next = marks[i + 1];
@@ -76,10 +77,10 @@ function* marksOf(members: readonly GzipMember[], checkpoints: readonly Checkpoi
       memberAt = endAt;
       member++;
     }
-    if (member === members.length) throw new RangeError('a checkpoint lies behind the last member');
+    if (member === members.length) throw new DoesNotFitError('a checkpoint lies behind the last member');
     const memberBytesBefore = plainBytes - memberAt;
     const hasState = own[0] !== 0;
-    if (hasState !== memberBytesBefore > 0) throw new RangeError('a checkpoint has no fitting state');
+    if (hasState !== memberBytesBefore > 0) throw new DoesNotFitError('a checkpoint has no fitting state');
     const state = hasState ? makeState(own, { plainBytes: memberBytesBefore, compressedBytes: 0 }) : null;
     yield { plainBytes, compressedBytes, crc, member, memberBytesBefore, state };
   }

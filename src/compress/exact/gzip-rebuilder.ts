@@ -1,28 +1,30 @@
-import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
+import { type EncoderSpec, encoderName, UnknownEncoderError } from '../../format/encoder-spec.js';
 import type { GzipMember } from '../../format/gzip-recipe.js';
 import { crc32 } from '../../hash/crc32.js';
 import type { DeflateEncoder, EmitBytes } from './deflate-encoder.js';
-import { EncoderStock } from './encoder-stock.js';
+import { DoesNotFitError } from './does-not-fit-error.js';
+import { createEncoder } from './encoder-registry.js';
 import { gzipTrailer } from './gzip-header.js';
 import type { GzipPart } from './gzip-parts.js';
+import type { KernelSet } from './kernel-set.js';
+import { KernelStock } from './kernel-stock.js';
 import { isResumable } from './resumable-encoder.js';
 import { CorrectedEncoder } from './tokens/corrected-encoder.js';
 import type { CorrectionFrame } from './tokens/correction-frame.js';
 import { TOKEN_MODELS } from './tokens/token-models.js';
 
-/** Encoders kept for the members to come. */
-const MAX_ENCODERS = 4;
-
-/** The code of the error of a part that cannot be made as its checkpoints say. */
-export const WRONG_CHECKPOINT = 'WRONG_CHECKPOINT';
-
-/** Makes a gzip file again of its plain bytes, as a recipe says, or one part of it. */
+/**
+ * Makes a gzip file again of its plain bytes, as a recipe says, or one part of it. However many encoders its members name,
+ * it takes the memory of one of each kernel.
+ */
 export class GzipRebuilder {
   readonly #members: readonly GzipMember[];
   readonly #trailing: Uint8Array;
   readonly #part: GzipPart | undefined;
-  readonly #stock: EncoderStock;
-  readonly #encoders = new Map<string, DeflateEncoder>();
+  readonly #stock: KernelStock;
+  readonly #kernels: KernelSet;
+  /** The one made last, and its name. */
+  #made: { name: string; encoder: DeflateEncoder } | null = null;
   /** Corrections that no encoder has yet, and the one that has those before: there is one at most. */
   readonly #frames: CorrectionFrame[] = [];
   #corrected: CorrectedEncoder | null = null;
@@ -37,17 +39,18 @@ export class GzipRebuilder {
   /**
    * @param members with a part, those it has bytes of
    * @param history with a part, the plain bytes before it, or the last STATE_HISTORY_BYTES of them
-   * @param stock where encoders come from, and go back to by `release`
-   * @throws RangeError when there is no such encoder; with the code {@link WRONG_CHECKPOINT} when the part's state is not one of its
+   * @param stock where its kernels come from, and go back to by `release`
+   * @throws UnknownEncoderError when there is no such encoder; DoesNotFitError when the part's state is not one of its
    */
   constructor(
     members: readonly GzipMember[],
     trailing: Uint8Array,
     part?: GzipPart,
     history: Uint8Array = new Uint8Array(0),
-    stock = new EncoderStock(),
+    stock = new KernelStock(),
   ) {
     this.#stock = stock;
+    this.#kernels = stock.take();
     this.#members = members;
     this.#trailing = trailing;
     this.#part = part;
@@ -64,7 +67,7 @@ export class GzipRebuilder {
 
   /**
    * Takes all of `plain`, which is no more than the members have together.
-   * @throws RangeError when there is no such encoder
+   * @throws UnknownEncoderError when there is no such encoder; DoesNotFitError when its corrections do not fit
    */
   write(plain: Uint8Array, emit: EmitBytes): void {
     const take = this.#cut(emit);
@@ -82,7 +85,7 @@ export class GzipRebuilder {
   /**
    * Ends the file, or the part, once all its plain bytes were given.
    * @param lookahead of a part within a member, the plain bytes after it: STATE_LOOKAHEAD_BYTES, or up to the member's end
-   * @throws RangeError as `write`; with the code {@link WRONG_CHECKPOINT} when less came out than the part has
+   * @throws as `write`; DoesNotFitError when less came out than the part has
    */
   finish(emit: EmitBytes, lookahead: Uint8Array = new Uint8Array(0)): void {
     if (this.#partBytes < Number.POSITIVE_INFINITY) {
@@ -94,10 +97,9 @@ export class GzipRebuilder {
     emit(this.#trailing);
   }
 
-  /** Lets go of its encoders: nothing more is made. */
+  /** Lets go of its kernels: nothing more is made. */
   release(): void {
-    for (const [name, encoder] of this.#encoders) this.#stock.giveBack(name, encoder);
-    this.#encoders.clear();
+    this.#stock.giveBack(this.#kernels);
   }
 
   /** False where another part makes the member's trailer. */
@@ -148,29 +150,24 @@ export class GzipRebuilder {
   #encoderOf(spec: EncoderSpec): DeflateEncoder {
     if (spec.family === 'corrected') return this.#correctedEncoder(spec.level);
     const name = encoderName(spec);
-    let encoder = this.#encoders.get(name);
-    if (!encoder) {
-      if (this.#encoders.size >= MAX_ENCODERS) this.release();
-      encoder = this.#stock.take(spec);
-      this.#encoders.set(name, encoder);
-    }
-    encoder.reset();
-    return encoder;
+    if (this.#made?.name === name) this.#made.encoder.reset();
+    else this.#made = { name, encoder: createEncoder(spec, this.#kernels) };
+    return this.#made.encoder;
   }
 
   #correctedEncoder(number: number): DeflateEncoder {
     const model = TOKEN_MODELS[number - 1];
-    if (!model) throw new RangeError(`there is no model ${number}`);
+    if (!model) throw new UnknownEncoderError(`there is no model ${number}`);
     if (!this.#corrected) {
       this.#corrected = new CorrectedEncoder(model);
       this.correct(this.#frames.splice(0));
     }
-    if (this.#corrected.model !== model) throw new RangeError('a file is corrected by one model');
+    if (this.#corrected.model !== model) throw new DoesNotFitError('a file is corrected by one model');
     this.#corrected.reset();
     return this.#corrected;
   }
 }
 
 function wrongCheckpoint(reason: string): Error {
-  return Object.assign(new RangeError(`a checkpoint is wrong: ${reason}`), { code: WRONG_CHECKPOINT });
+  return new DoesNotFitError(`a checkpoint is wrong: ${reason}`);
 }

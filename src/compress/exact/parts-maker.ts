@@ -1,9 +1,7 @@
 import { type EncoderSpec, encoderName } from '../../format/encoder-spec.js';
 import type { DeflateEncoder, EmitBytes } from './deflate-encoder.js';
 import { createEncoder } from './encoder-registry.js';
-
-/** Encoders kept for the streams to come. */
-const MAX_ENCODERS = 4;
+import { KernelSet } from './kernel-set.js';
 
 /** What becomes of so many of the next bytes: themselves, or the next piece of a deflate stream. */
 export interface MakeStep {
@@ -14,12 +12,17 @@ export interface MakeStep {
   isEnd: boolean;
 }
 
-/** Makes the bytes of an opened segment again, a run of steps at a time. Belongs to one thread. */
+/**
+ * Makes the bytes of an opened segment again, a run of steps at a time. Belongs to one thread. However many encoders the steps
+ * name, it takes the memory of one of each kernel.
+ */
 export class PartsMaker {
-  readonly #encoders = new Map<string, DeflateEncoder>();
+  readonly #kernels = new KernelSet();
+  /** The one made last, and its name. */
+  #made: { name: string; encoder: DeflateEncoder } | null = null;
   #open: DeflateEncoder | null = null;
 
-  /** @param bytes as many as the steps have together. @throws RangeError when there is no such encoder */
+  /** @param bytes as many as the steps have together. @throws as {@link createEncoder} */
   make(bytes: Uint8Array, steps: readonly MakeStep[], emit: EmitBytes): void {
     let at = 0;
     for (const { encoder, sizeBytes, isEnd } of steps) {
@@ -39,13 +42,8 @@ export class PartsMaker {
 
   #encoderOf(spec: EncoderSpec): DeflateEncoder {
     const name = encoderName(spec);
-    let encoder = this.#encoders.get(name);
-    if (!encoder) {
-      if (this.#encoders.size >= MAX_ENCODERS) this.#encoders.clear();
-      encoder = createEncoder(spec);
-      this.#encoders.set(name, encoder);
-    }
-    encoder.reset();
-    return encoder;
+    if (this.#made?.name === name) this.#made.encoder.reset();
+    else this.#made = { name, encoder: createEncoder(spec, this.#kernels) };
+    return this.#made.encoder;
   }
 }

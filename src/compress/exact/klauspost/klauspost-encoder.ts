@@ -1,4 +1,8 @@
-import { KLAUSPOST_VARIANTS, type KlauspostVariant } from '../../../format/encoder-spec.js';
+import {
+  KLAUSPOST_VARIANTS,
+  type KlauspostVariant,
+  UnknownEncoderError,
+} from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder, type EncoderKernel } from '../kernel-encoder.js';
 import { instantiateKernel, type KernelSet } from '../kernel-set.js';
@@ -43,14 +47,14 @@ let compiledModule: WebAssembly.Module | undefined;
 /**
  * The encoder of package flate of github.com/klauspost/compress, with 2.5 MiB of memory of its own, or with that of a set.
  *
- * @throws RangeError when this level of that variant is not one of {@link klauspostVariants}
+ * @throws UnknownEncoderError when this level of that variant is not one of {@link klauspostVariants}
  */
 export function createKlauspostEncoder(
   { level, variant }: KlauspostParameters,
   kernels?: KernelSet,
 ): DeflateEncoder {
   if (!klauspostVariants(level).includes(variant)) {
-    throw new RangeError(`klauspost level ${level} has no variant ${variant}`);
+    throw new UnknownEncoderError(`klauspost level ${level} has no variant ${variant}`);
   }
   compiledModule ??= new WebAssembly.Module(Buffer.from(KLAUSPOST_FLATE_WASM_BASE64, 'base64'));
   const kernel =

@@ -1,3 +1,4 @@
+import { UnknownEncoderError } from '../../../format/encoder-spec.js';
 import { BlockStates } from '../block-states.js';
 import type { EmitBytes } from '../deflate-encoder.js';
 import type { KernelSet } from '../kernel-set.js';
@@ -31,7 +32,7 @@ export interface PgzipBlockEncoder {
   encodeBlock(plain: Uint8Array, dictionary: Uint8Array, isLast: boolean): Uint8Array;
 }
 
-/** @throws RangeError as {@link createPgzipEncoder} */
+/** @throws UnknownEncoderError as {@link createPgzipEncoder} */
 export function createPgzipBlockEncoder(parameters: PgzipParameters): PgzipBlockEncoder {
   requireBlockBytes(parameters.blockBytes);
   const encoder = createKlauspostEncoder(parameters);
@@ -55,7 +56,7 @@ export function createPgzipBlockEncoder(parameters: PgzipParameters): PgzipBlock
  * It has a state at each block's start. Like the original's, `flush`
  * ends the block early, and the next has no dictionary unless this one was long enough.
  *
- * @throws RangeError when `blockBytes` is not a whole number within (PGZIP_DICTIONARY_BYTES, 2^31), or as
+ * @throws UnknownEncoderError when `blockBytes` is not a whole number within (PGZIP_DICTIONARY_BYTES, 2^31), or as
  *   {@link createKlauspostEncoder}
  */
 export function createPgzipEncoder(parameters: PgzipParameters, kernels?: KernelSet): ResumableEncoder {
@@ -112,7 +113,7 @@ export function createPgzipEncoder(parameters: PgzipParameters, kernels?: Kernel
 function requireBlockBytes(blockBytes: number): void {
   const fits = blockBytes > PGZIP_DICTIONARY_BYTES && blockBytes <= LARGEST_BLOCK_BYTES;
   if (!Number.isSafeInteger(blockBytes) || !fits)
-    throw new RangeError(`pgzip has no blocks of ${blockBytes} bytes`);
+    throw new UnknownEncoderError(`pgzip has no blocks of ${blockBytes} bytes`);
 }
 
 function concatenate(pieces: readonly Uint8Array[]): Uint8Array {

@@ -1,3 +1,4 @@
+import { UnknownEncoderError } from '../../../format/encoder-spec.js';
 import { BlockStates } from '../block-states.js';
 import type { DeflateEncoder, EmitBytes } from '../deflate-encoder.js';
 import { createKernelEncoder } from '../kernel-encoder.js';
@@ -39,7 +40,7 @@ export interface PigzBlockEncoder {
   encodeBlock(plain: Uint8Array, dictionary: Uint8Array, isLast: boolean): Uint8Array;
 }
 
-/** @throws RangeError as {@link createPigzEncoder}, and when the parameters are those of a single stream */
+/** @throws UnknownEncoderError as {@link createPigzEncoder}; RangeError when the parameters are those of a single stream */
 export function createPigzBlockEncoder(parameters: PigzParameters): PigzBlockEncoder {
   if (parameters.isSingle) throw new RangeError('with one thread, blocks of pigz depend on all before them');
   const encoder = createEncoder(parameters);
@@ -60,7 +61,7 @@ export function createPigzBlockEncoder(parameters: PigzParameters): PigzBlockEnc
  * pigz without the gzip header and trailer, levels 1 to 9: zlib with memLevel 8, begun anew for each block with the
  * 32 KiB before it as a dictionary. A stream that is not that of one thread has a state at each block's start.
  *
- * @throws RangeError when there is no such level, or `blockBytes` is not a whole number of KiB within
+ * @throws UnknownEncoderError when there is no such level, or `blockBytes` is not a whole number of KiB within
  *   [PIGZ_DICTIONARY_BYTES, 512 MiB]; by `flush`, which pigz does not have
  */
 export function createPigzEncoder(parameters: PigzParameters, kernels?: KernelSet): ResumableEncoder {
@@ -120,7 +121,8 @@ export function createPigzEncoder(parameters: PigzParameters, kernels?: KernelSe
 function createEncoder(parameters: PigzParameters, kernels?: KernelSet): DeflateEncoder {
   const { level, blockBytes, isIndependent = false, hasSyncMarkers = false } = parameters;
   const fits = blockBytes >= PIGZ_DICTIONARY_BYTES && blockBytes <= LARGEST_BLOCK_BYTES;
-  if (!fits || blockBytes % 1024 !== 0) throw new RangeError(`pigz has no blocks of ${blockBytes} bytes`);
+  if (!fits || blockBytes % 1024 !== 0)
+    throw new UnknownEncoderError(`pigz has no blocks of ${blockBytes} bytes`);
   const kernel = createZlibKernel({ level, memLevel: 8 }, {}, kernels);
   const { sync, pigz, pigzIndependent } = ZLIB_FLUSH_KINDS;
   const kind = isIndependent ? pigzIndependent : hasSyncMarkers ? sync : pigz;

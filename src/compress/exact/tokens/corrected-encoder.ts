@@ -1,4 +1,5 @@
 import type { DeflateEncoder, EmitBytes } from '../deflate-encoder.js';
+import { DoesNotFitError } from '../does-not-fit-error.js';
 import type { CorrectionFrame } from './correction-frame.js';
 import { createModelKernel, MODEL_STATUS, type ModelKernel } from './model-kernel.js';
 import type { TokenModel } from './token-models.js';
@@ -29,7 +30,7 @@ export class CorrectedEncoder implements DeflateEncoder {
     this.#forBlocks.push(frame);
   }
 
-  /** @throws RangeError when the corrections are not those of these bytes, or not there */
+  /** @throws DoesNotFitError when the corrections are not those of these bytes, or not there */
   write(plain: Uint8Array, emit: EmitBytes): void {
     const { memory } = this.#kernel;
     for (let at = 0; at < plain.length; at += PIECE_BYTES) {
@@ -40,7 +41,7 @@ export class CorrectedEncoder implements DeflateEncoder {
     }
   }
 
-  /** @throws RangeError as `write` */
+  /** @throws DoesNotFitError as `write` */
   finish(emit: EmitBytes): void {
     this.#run(true, emit);
   }
@@ -59,12 +60,12 @@ export class CorrectedEncoder implements DeflateEncoder {
       const status = this.#kernel.putTogether(ended);
       const made = this.#kernel.madeBytes();
       total += made;
-      if (total > MOST_MADE_BYTES) throw new RangeError('corrections make more than any gzip file has');
+      if (total > MOST_MADE_BYTES) throw new DoesNotFitError('corrections make more than any gzip file has');
       if (made > 0) emit(new Uint8Array(this.#kernel.memory.buffer, this.#kernel.outputOffset(), made));
       if (status === wantsTokens) this.#giveTokens();
       else if (status === wantsBlocks) this.#giveBlocks();
       else if (status === (ended ? ends : wantsInput)) return;
-      else if (status !== goesOn) throw new RangeError('corrections do not fit the bytes they are for');
+      else if (status !== goesOn) throw new DoesNotFitError('corrections do not fit the bytes they are for');
     }
   }
 
@@ -83,6 +84,6 @@ export class CorrectedEncoder implements DeflateEncoder {
 
 function next(frames: CorrectionFrame[]): CorrectionFrame {
   const frame = frames.shift();
-  if (!frame) throw new RangeError('corrections are missing');
+  if (!frame) throw new DoesNotFitError('corrections are missing');
   return frame;
 }

@@ -1,4 +1,4 @@
-import type { ChromiumHash } from '../../../format/encoder-spec.js';
+import { type ChromiumHash, UnknownEncoderError } from '../../../format/encoder-spec.js';
 import type { DeflateEncoder } from '../deflate-encoder.js';
 import { createKernelEncoder } from '../kernel-encoder.js';
 import { instantiateKernel, type KernelSet } from '../kernel-set.js';
@@ -35,8 +35,9 @@ export function createZlibKernel(
   { isGnu = false, hashKind = 0 } = {},
   kernels?: KernelSet,
 ): ZlibKernel {
-  if (!Number.isInteger(level) || level < 1 || level > 9) throw new RangeError(`there is no level ${level}`);
-  if (memLevel !== 8 && memLevel !== 9) throw new RangeError(`memLevel ${memLevel} is not known`);
+  if (!Number.isInteger(level) || level < 1 || level > 9)
+    throw new UnknownEncoderError(`there is no level ${level}`);
+  if (memLevel !== 8 && memLevel !== 9) throw new UnknownEncoderError(`memLevel ${memLevel} is not known`);
   compiledModule ??= new WebAssembly.Module(Buffer.from(ZLIB_DEFLATE_WASM_BASE64, 'base64'));
   const kernel =
     kernels?.instanceOf<ZlibKernel>(compiledModule) ?? instantiateKernel<ZlibKernel>(compiledModule);
@@ -48,7 +49,7 @@ export function createZlibKernel(
 /**
  * zlib as all its versions from 1.2.6 on make it; without flushes and dictionaries, those from 1.1.4 on.
  *
- * @throws RangeError when there is no such level or memLevel
+ * @throws UnknownEncoderError when there is no such level or memLevel
  */
 export function createZlibEncoder(parameters: ZlibParameters, kernels?: KernelSet): ZlibEncoder {
   return createResumableEncoder(createZlibKernel(parameters, {}, kernels));
@@ -58,7 +59,7 @@ export function createZlibEncoder(parameters: ZlibParameters, kernels?: KernelSe
  * GNU gzip without the gzip header and trailer: zlib's search with blocks of other lengths, and its own ways near the
  * end of the input. It has no `flush`.
  *
- * @throws RangeError when there is no such level; by `flush`, and by `reset` with a dictionary
+ * @throws UnknownEncoderError when there is no such level; RangeError by `flush`, and by `reset` with a dictionary
  */
 export function createGnuGzipEncoder(
   { level }: { readonly level: ZlibLevel },
@@ -78,7 +79,7 @@ const CHROMIUM_HASH_KINDS = { crc: 1, product: 2, crc16: 3 } as const;
  * not. `crc` is what it made on processors with an instruction for CRC-32C (x86-64 with SSE 4.2, arm64), `crc16` the
  * same for a while with 16 bits at memLevel 9, `product` what it makes everywhere since. It has no `flush`.
  *
- * @throws RangeError when there is no such level or memLevel; by `flush`, and by `reset` with a dictionary
+ * @throws UnknownEncoderError when there is no such level or memLevel; RangeError by `flush`, and by `reset` with a dictionary
  */
 export function createChromiumEncoder(
   parameters: ZlibParameters & { hash: ChromiumHash },
