@@ -21,9 +21,9 @@ export interface BaseParts {
   chunks: ChunkCatalog;
 }
 
-/** Blocks whose bases are held in memory: one or more are coded, the bases of the next are read. */
+/** Blocks whose bases are held in memory: deltas are sought for one or more, one is stored, the bases of the next are read. */
 function blocksAtOnce({ threads }: BlockWorkers): number {
-  return 1 + Math.max(1, threads >> 1);
+  return 2 + Math.max(1, threads >> 1);
 }
 
 /** What the cache of a {@link BlockCoder} needs to have for windows. */
@@ -64,6 +64,7 @@ export class BlockCoder {
     this.#baseBytes = blockBytes * BASE_BYTES_PER_BYTE;
     this.#bases = bases && { ...bases, reader: new BaseReader(bases.cache, bases.chunks) };
     this.#leaning = new TurnQueue(blocksAtOnce(workers));
+    if (bases) workers.willSearch();
     // Taken before the cache fills: they must lie in memory that threads share.
     for (let i = 0; bases && i < blocksAtOnce(workers); i++) {
       this.#windows.push(bases.cache.window(this.#baseBytes));

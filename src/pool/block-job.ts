@@ -78,13 +78,35 @@ export interface BasePiece {
   id: Uint8Array;
 }
 
-/** Code `sizeBytes` of `buffer` as one block, against bases where that is smaller. */
+/** Look for a delta of the `sizeBytes` of `buffer`, which stay as they are; its payload is put at the beginning of `payload`. */
 export interface DeltaJob {
   type: 'encodeDelta';
   buffer: SharedArrayBuffer;
   offsetBytes: number;
   sizeBytes: number;
   level: number;
+  bases: BasePiece[];
+  /** As long as the block. */
+  payload: SharedArrayBuffer;
+}
+
+/** What {@link DeltaJob} found. */
+export interface FoundDelta {
+  payloadBytes: number;
+  /** Numbers of the bases that it is a delta of. */
+  usedBases: number[];
+}
+
+/** Store `sizeBytes` of `buffer` as one block: as the delta it is said to be when it is, and when that is clearly smaller. */
+export interface StoreDeltaJob {
+  type: 'storeDelta';
+  buffer: SharedArrayBuffer;
+  offsetBytes: number;
+  sizeBytes: number;
+  level: number;
+  payload: SharedArrayBuffer;
+  payloadBytes: number;
+  /** Those the payload needs, in their order. */
   bases: BasePiece[];
 }
 
@@ -101,6 +123,7 @@ export type BlockJob =
   | SketchJob
   | CompressJob
   | DeltaJob
+  | StoreDeltaJob
   | DecodeJob
   | DeltaStreamsJob
   | HashFileJob;
@@ -109,9 +132,4 @@ export interface CompressAnswer {
   storedBytes: number;
   codec: number;
   xxh64: bigint;
-}
-
-export interface DeltaAnswer extends CompressAnswer {
-  /** Numbers of the bases that the block is a delta of; none unless it is one. */
-  usedBases: number[];
 }

@@ -1,7 +1,6 @@
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
-import { type DeltaAssembly, DeltaDecoder } from '../compress/delta/delta-decoder.js';
+import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
 import type { DeltaStreams } from '../compress/delta/delta-ops.js';
-import { X86Filter } from '../compress/x86/x86-filter.js';
 import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
@@ -17,7 +16,8 @@ import {
   type HashJob,
   type SketchJob,
 } from './block-job.js';
-import { compressBlock, encodeDelta } from './encode-block.js';
+import { compressBlock, findDelta, storeDelta } from './encode-block.js';
+import { threadDeltaDecoder, threadX86Filter } from './thread-kernels.js';
 
 const OPEN_FILES = 32;
 /** Small enough that what was read is still in the cache when it is hashed: two threads take two thirds of the time of 256 KiB. */
@@ -26,9 +26,6 @@ const READ_BYTES = 128 * 1024;
 const SCRATCH_STEP_BYTES = 1024 * 1024;
 
 const decompressor = new ZstdDecompressor();
-/** Made when the first block wants them: kernels take memory. */
-let deltaDecoder: DeltaDecoder | undefined;
-let x86Filter: X86Filter | undefined;
 let scratch = new Uint8Array(0);
 
 /** Does what a block job asks for, in a worker thread or in the main one. */
@@ -51,7 +48,9 @@ export class BlockJobs {
       case 'compress':
         return compressBlock(job);
       case 'encodeDelta':
-        return encodeDelta(job);
+        return findDelta(job);
+      case 'storeDelta':
+        return storeDelta(job);
       case 'decode':
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
       case 'deltaStreams':
@@ -130,9 +129,8 @@ function readStored(
 
 function expandDelta(job: DeltaStreamsJob, read: PackRead): DeltaStreams | null {
   const stored = readStored(job, read);
-  deltaDecoder ??= new DeltaDecoder();
   try {
-    return deltaDecoder.expand(stored, job.plainBytes, job.mostBytes);
+    return threadDeltaDecoder().expand(stored, job.plainBytes, job.mostBytes);
   } catch (error) {
     throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
   }
@@ -173,9 +171,9 @@ function decompress(plain: Uint8Array, stored: Uint8Array): void {
 }
 
 function decompressX86(plain: Uint8Array, stored: Uint8Array): void {
-  x86Filter ??= new X86Filter();
-  decompress(x86Filter.buffer(plain.length), stored);
-  x86Filter.undoInto(plain);
+  const filter = threadX86Filter();
+  decompress(filter.buffer(plain.length), stored);
+  filter.undoInto(plain);
 }
 
 function viewsOf({ buffers, pieces }: BaseMemory): Uint8Array[] {
@@ -187,14 +185,12 @@ function viewsOf({ buffers, pieces }: BaseMemory): Uint8Array[] {
 }
 
 function assembleDelta(plain: Uint8Array, assembly: DeltaAssembly, base: BaseMemory | undefined): void {
-  deltaDecoder ??= new DeltaDecoder();
-  deltaDecoder.assembleInto(plain, base ? viewsOf(base) : [], assembly);
+  threadDeltaDecoder().assembleInto(plain, base ? viewsOf(base) : [], assembly);
 }
 
 function decodeDelta(plain: Uint8Array, stored: Uint8Array, base: BaseMemory): void {
-  deltaDecoder ??= new DeltaDecoder();
   try {
-    deltaDecoder.decodeInto(plain, stored, viewsOf(base));
+    threadDeltaDecoder().decodeInto(plain, stored, viewsOf(base));
   } catch (error) {
     throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
   }

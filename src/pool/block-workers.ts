@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os';
 import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
 import type { DeltaStreams } from '../compress/delta/delta-ops.js';
 import { DbupError } from '../core/errors.js';
-import type { BlockEntry } from '../format/block-entry.js';
+import { BLOCK_CODEC, type BlockEntry } from '../format/block-entry.js';
 import type { BlockingReads } from '../store/file-system.js';
-import { WorkerPool } from '../stream/worker-pool.js';
+import { WorkerPool, type WorkerShare } from '../stream/worker-pool.js';
 import {
   type BaseMemory,
   type BlockJob,
@@ -13,9 +13,9 @@ import {
   type CompressJob,
   DELTA_DAMAGED,
   type DecodeJob,
-  type DeltaAnswer,
-  type DeltaJob,
   type DeltaStreamsJob,
+  type FoundDelta,
+  type StoreDeltaJob,
 } from './block-job.js';
 import type { BlockJobs } from './block-jobs.js';
 import { GzipWorkers } from './gzip-workers.js';
@@ -38,6 +38,13 @@ interface DecodeOptions {
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
 const HERE_BYTES = 16 * 1024 * 1024;
+/** The decoder of deltas takes three times the largest block: here it stays small. */
+const HERE_DELTA_BYTES = 256 * 1024;
+
+const PAYLOAD_STEP_BYTES = 2 * 1024 * 1024;
+
+/** What coding a block takes of a thread's time, by hashing chunks or decoding. */
+const CODING_WEIGHT = 16;
 
 /** The threads that hash, compress and decode. */
 export class BlockWorkers {
@@ -45,6 +52,8 @@ export class BlockWorkers {
   /** Does the first jobs in this thread: to start others takes longer than a small image. */
   #here: Promise<BlockJobs> | null = null;
   #hereBytes = HERE_BYTES;
+  #searches = false;
+  readonly #payloads: SharedArrayBuffer[] = [];
   /** What proves gzip files and makes them again: long work that nobody else should wait behind. */
   readonly gzip: GzipWorkers;
 
@@ -59,6 +68,11 @@ export class BlockWorkers {
 
   get threads(): number {
     return this.#pool.size;
+  }
+
+  /** Says that deltas will be looked for. */
+  willSearch(): void {
+    this.#searches = true;
   }
 
   /** @returns 32 bytes a chunk */
@@ -90,17 +104,27 @@ export class BlockWorkers {
     leases: readonly { bytes: Uint8Array; id: Uint8Array }[],
   ): Promise<CompressedBlock & { usedBases: number[] }> {
     const { buffer, offsetBytes } = region;
-    const bases = leases.map(({ bytes, id }) => ({
+    const given = leases.map(({ bytes, id }) => ({
       buffer: bytes.buffer as SharedArrayBuffer,
       offsetBytes: bytes.byteOffset,
       sizeBytes: bytes.length,
       id,
     }));
-    const job: DeltaJob = { type: 'encodeDelta', buffer, offsetBytes, sizeBytes, level, bases };
-    // Coding a delta takes tens of MB: half of the threads keep them.
-    const threads = Math.max(1, this.threads >> 1);
-    const { storedBytes, codec, xxh64, usedBases } = await this.#run<DeltaAnswer>(job, threads);
-    return { stored: region.bytes.subarray(0, storedBytes), codec, xxh64, usedBases };
+    const payload = this.#takePayload(sizeBytes);
+    const block = { buffer, offsetBytes, sizeBytes, level, payload };
+    this.willSearch();
+    try {
+      const found = await this.#run<FoundDelta | null>({ type: 'encodeDelta', ...block, bases: given });
+      if (!found) return { ...(await this.compress(region, sizeBytes, level)), usedBases: [] };
+      const { payloadBytes, usedBases } = found;
+      const bases = usedBases.map((number) => given[number]!);
+      const job: StoreDeltaJob = { type: 'storeDelta', ...block, payloadBytes, bases };
+      const { storedBytes, codec, xxh64 } = await this.#run<CompressAnswer>(job);
+      const stored = region.bytes.subarray(0, storedBytes);
+      return { stored, codec, xxh64, usedBases: codec === BLOCK_CODEC.delta ? usedBases : [] };
+    } finally {
+      this.#payloads.push(payload);
+    }
   }
 
   /**
@@ -180,9 +204,29 @@ export class BlockWorkers {
     await Promise.all([this.#pool.close(), this.gzip.close()]);
   }
 
-  async #run<Result>(job: BlockJob, threads?: number): Promise<Result> {
+  /** Memory for a delta on its way between threads, used again and again; what is never written takes none. */
+  #takePayload(sizeBytes: number): SharedArrayBuffer {
+    const free = this.#payloads.pop();
+    if (free && free.byteLength >= sizeBytes) return free;
+    return new SharedArrayBuffer(Math.ceil(sizeBytes / PAYLOAD_STEP_BYTES) * PAYLOAD_STEP_BYTES);
+  }
+
+  /**
+   * To look for deltas takes memory, and most of the time: half of the threads do it, and what else is done for deltas,
+   * which takes memory, too, is left to the others.
+   */
+  #shareOf({ type }: BlockJob): WorkerShare {
+    const searching = Math.max(1, this.threads >> 1);
+    if (type === 'encodeDelta') return { to: searching, weight: CODING_WEIGHT };
+    if (type === 'compress') return { weight: CODING_WEIGHT };
+    const others = { from: Math.min(searching, this.threads - 1) };
+    if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
+    return type === 'decode' && this.#searches ? others : {};
+  }
+
+  async #run<Result>(job: BlockJob): Promise<Result> {
     const bytes = bytesHere(job);
-    if (bytes > this.#hereBytes && !this.#reads) return this.#pool.run(job, threads);
+    if (bytes > this.#hereBytes && !this.#reads) return this.#pool.run(job, this.#shareOf(job));
     this.#hereBytes -= bytes;
     this.#here ??= import('./block-jobs.js').then(({ BlockJobs }) => new BlockJobs(this.#reads));
     return (await this.#here).run(job) as Result;
@@ -205,10 +249,12 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
   return { buffers, pieces: Uint32Array.from(pieces) };
 }
 
-/** What a job weighs that this thread may do; of those that take long, it does none. */
+/** The bytes of a job that this thread may do; of those that take long, it does none. */
 function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
   if (job.type === 'deltaStreams') return job.storedBytes;
-  return job.type === 'decode' ? job.plainBytes : Number.POSITIVE_INFINITY;
+  if (job.type !== 'decode' || (job.base && job.plainBytes > HERE_DELTA_BYTES))
+    return Number.POSITIVE_INFINITY;
+  return job.plainBytes;
 }

@@ -12,7 +12,7 @@ import type { Opening } from './opening.js';
 import { loneRegion, SharedArena, type SharedRegion } from './shared-arena.js';
 import type { StreamGuide } from './stream-guide.js';
 
-const SLAB_FRESH_BYTES = 1024 * 1024;
+const SLAB_FRESH_BYTES = 512 * 1024;
 const SLABS = 12;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
 const MAX_OPEN_BYTES = 8 * 1024 * 1024;

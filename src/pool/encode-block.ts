@@ -1,11 +1,17 @@
-import { DeltaDecoder } from '../compress/delta/delta-decoder.js';
 import { DeltaEncoder } from '../compress/delta/delta-encoder.js';
-import { X86Filter } from '../compress/x86/x86-filter.js';
 import { ZstdCompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
-import type { BasePiece, CompressAnswer, CompressJob, DeltaAnswer, DeltaJob } from './block-job.js';
+import type {
+  BasePiece,
+  CompressAnswer,
+  CompressJob,
+  DeltaJob,
+  FoundDelta,
+  StoreDeltaJob,
+} from './block-job.js';
+import { threadDeltaDecoder, threadX86Filter } from './thread-kernels.js';
 
 /** A block that zstd does not shrink by a fiftieth is stored raw: decoding it would cost more than it saves. */
 const WORTHWHILE_RATIO = 0.98;
@@ -21,8 +27,6 @@ const BASE_ID_BYTES = 32;
 const compressors = new Map<number, ZstdCompressor>();
 /** Made when the first delta is: their kernels take memory. */
 const encoders = new Map<number, DeltaEncoder>();
-let decoder: DeltaDecoder | undefined;
-let filter: X86Filter | undefined;
 
 /** Compresses a block in place. */
 export function compressBlock(job: Omit<CompressJob, 'type'>): CompressAnswer {
@@ -30,51 +34,49 @@ export function compressBlock(job: Omit<CompressJob, 'type'>): CompressAnswer {
   return storedIn(plain, compress(plain, job.level));
 }
 
-/** Codes a block in place, as a delta when that is clearly smaller. A delta is decoded again before it counts. */
-export function encodeDelta(job: DeltaJob): DeltaAnswer {
-  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
-  const delta = tryDelta(plain, job);
-  if (!delta || !isRight(plain, delta.payload, delta.usedPieces, job.bases)) {
-    return { ...storedIn(plain, compress(plain, job.level)), usedBases: [] };
-  }
-  const { payload, usedPieces: usedBases } = delta;
-  const costBytes = payload.length + usedBases.length * BASE_ID_BYTES;
-  if (costBytes > plain.length * CLEAR_DELTA_RATIO) {
-    const own = compress(plain, job.level);
-    if (costBytes > own.stored.length * WORTHWHILE_DELTA_RATIO) {
-      return { ...storedIn(plain, own), usedBases: [] };
-    }
-  }
-  return { ...storedIn(plain, { stored: payload, codec: BLOCK_CODEC.delta }), usedBases };
-}
-
-function tryDelta(
-  plain: Uint8Array,
-  { level, bases }: DeltaJob,
-): { payload: Uint8Array; usedPieces: number[] } | null {
+/** Looks for a delta, which is not compared with the block yet; null when there is none that could be worth its bases. */
+export function findDelta(job: DeltaJob): FoundDelta | null {
+  const { buffer, offsetBytes, sizeBytes, level, bases } = job;
   const encoder = encoders.get(level) ?? new DeltaEncoder(level, compressorOf(level));
   encoders.set(level, encoder);
-  encoder.fill(bases.map(viewOf), plain);
-  const pieceBytes = Uint32Array.from(bases, ({ sizeBytes }) => sizeBytes);
-  return encoder.encode(pieceBytes, plain.length);
+  encoder.fill(bases.map(viewOf), new Uint8Array(buffer, offsetBytes, sizeBytes));
+  const pieceBytes = Uint32Array.from(bases, (base) => base.sizeBytes);
+  const delta = encoder.encode(pieceBytes, sizeBytes);
+  if (!delta) return null;
+  const { payload, usedPieces } = delta;
+  // On its own the block takes no more than its plain bytes.
+  if (costOf(payload, usedPieces.length) > sizeBytes * WORTHWHILE_DELTA_RATIO) return null;
+  new Uint8Array(job.payload).set(payload);
+  return { payloadBytes: payload.length, usedBases: usedPieces };
+}
+
+/** Stores a block in place, as a delta when that is clearly smaller. The delta is decoded before it counts. */
+export function storeDelta(job: StoreDeltaJob): CompressAnswer {
+  const { bases, level } = job;
+  const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
+  const payload = new Uint8Array(job.payload, 0, job.payloadBytes);
+  if (!isRight(plain, payload, bases)) return storedIn(plain, compress(plain, level));
+  const costBytes = costOf(payload, bases.length);
+  if (costBytes > plain.length * CLEAR_DELTA_RATIO) {
+    const own = compress(plain, level);
+    if (costBytes > own.stored.length * WORTHWHILE_DELTA_RATIO) return storedIn(plain, own);
+  }
+  return storedIn(plain, { stored: payload, codec: BLOCK_CODEC.delta });
+}
+
+function costOf(payload: Uint8Array, baseCount: number): number {
+  return payload.length + baseCount * BASE_ID_BYTES;
 }
 
 /** True when the bases are what their ids say and the payload with them gives the block. */
-function isRight(
-  plain: Uint8Array,
-  payload: Uint8Array,
-  usedBases: readonly number[],
-  bases: readonly BasePiece[],
-): boolean {
-  const used = usedBases.map((number) => bases[number]!);
+function isRight(plain: Uint8Array, payload: Uint8Array, bases: readonly BasePiece[]): boolean {
   const id = Buffer.alloc(32);
-  for (const base of used) {
+  for (const base of bases) {
     sha256Into(viewOf(base), id, 0);
     if (!id.equals(base.id)) return false;
   }
-  decoder ??= new DeltaDecoder();
   try {
-    return decoder.gives(plain, payload, used.map(viewOf));
+    return threadDeltaDecoder().gives(plain, payload, bases.map(viewOf));
   } catch {
     return false;
   }
@@ -104,8 +106,7 @@ function compressorOf(level: number): ZstdCompressor {
 }
 
 function filterCode(plain: Uint8Array): Uint8Array | null {
-  filter ??= new X86Filter();
-  return filter.apply(plain);
+  return threadX86Filter().apply(plain);
 }
 
 /** The plain bytes have served: what is stored takes their place, so that nothing is allocated a block. */

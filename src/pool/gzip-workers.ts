@@ -174,7 +174,7 @@ export class GzipWorkers {
 
   /** Finds the encoders of deflate streams. One thread is left out, for what they inflate to keeps as many busy. */
   proveParts(job: ProvePartsJob): Promise<ProvePartsAnswer> {
-    return this.#pool.run(job, Math.max(1, this.#pool.size - 1));
+    return this.#pool.run(job, { to: Math.max(1, this.#pool.size - 1) });
   }
 
   /** Takes a gzip file apart in a thread, a stretch at a time; ends with what it was found to be, or null. */

@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
 
 /** Workers keep their bytes outside the heap; a small young generation saves tens of MB a thread. */
-const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 1 };
 
 interface Pending {
+  weight: number;
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
 }
@@ -18,6 +19,17 @@ interface Member {
   worker: Worker;
   lanes: number;
   pending: Map<number, Pending>;
+  /** Of its unfinished jobs. */
+  weight: number;
+}
+
+/** How a job is given to a thread. */
+export interface WorkerShare {
+  /** Threads, by number, that do not take it: what a job of its kind keeps in memory, each that does keeps. */
+  from?: number | undefined;
+  to?: number | undefined;
+  /** How long it takes, by a short one: what comes after it goes to other threads meanwhile. */
+  weight?: number | undefined;
 }
 
 /** What a worker answers. An error crosses as its message and code: classes do not survive the thread border. */
@@ -27,7 +39,7 @@ export type WorkerAnswer =
 
 /**
  * A fixed number of worker threads running one module, started when the first job comes. Each job goes to
- * the thread with the fewest unfinished ones. A message costs about 10 µs whatever its size: hand out
+ * the thread with the least unfinished work. A message costs about 10 µs whatever its size: hand out
  * units of 256 KiB and more.
  */
 export class WorkerPool<Job extends { type: string }> {
@@ -48,11 +60,10 @@ export class WorkerPool<Job extends { type: string }> {
 
   /**
    * Runs a job.
-   * @param threads only the first so many threads take it: what a job of its kind keeps in memory, each of them keeps
    * @throws Error with the worker's message and `code`, or when the worker died
    */
-  run<Result>(job: Job, threads: number = this.#size): Promise<Result> {
-    return this.#closed ? refused() : this.#send(this.#leastBusy(threads), job);
+  run<Result>(job: Job, { from = 0, to = this.#size, weight = 1 }: WorkerShare = {}): Promise<Result> {
+    return this.#closed ? refused() : this.#send(this.#leastBusy(from, to), job, weight);
   }
 
   /** Keeps to the thread with the fewest lanes. The caller closes the lane. */
@@ -72,10 +83,11 @@ export class WorkerPool<Job extends { type: string }> {
     };
   }
 
-  #send<Result>(member: Member, job: Job): Promise<Result> {
+  #send<Result>(member: Member, job: Job, weight = 1): Promise<Result> {
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
-      member.pending.set(id, { resolve, reject });
+      member.pending.set(id, { weight, resolve, reject });
+      member.weight += weight;
       member.worker.ref();
       member.worker.postMessage({ id, job });
     });
@@ -87,12 +99,13 @@ export class WorkerPool<Job extends { type: string }> {
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 
-  #leastBusy(threads: number): Member {
-    const members = this.#members.slice(0, threads);
+  #leastBusy(from: number, to: number): Member {
+    while (this.#members.length < from) this.#start();
+    const members = this.#members.slice(from, to);
     const idle = members.find((member) => member.pending.size === 0);
     if (idle) return idle;
-    if (members.length < threads) return this.#start();
-    return members.reduce((best, member) => (member.pending.size < best.pending.size ? member : best));
+    if (members.length < to - from) return this.#start();
+    return members.reduce((best, member) => (member.weight < best.weight ? member : best));
   }
 
   #start(): Member {
@@ -100,10 +113,12 @@ export class WorkerPool<Job extends { type: string }> {
       worker: new Worker(this.#module, { resourceLimits: RESOURCE_LIMITS }),
       lanes: 0,
       pending: new Map(),
+      weight: 0,
     };
     member.worker.on('message', (answer: WorkerAnswer) => {
       const pending = member.pending.get(answer.id);
       member.pending.delete(answer.id);
+      member.weight -= pending?.weight ?? 0;
       // An idle worker must not keep the process alive, but one that is being ended must: somebody waits for its end.
       if (member.pending.size === 0 && !this.#closed) member.worker.unref();
       if ('error' in answer)

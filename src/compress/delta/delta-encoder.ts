@@ -65,6 +65,8 @@ const LEAST_STRIDE_BYTES = 4;
 const MOST_TABLE_BITS = 21;
 const LEAST_TABLE_BITS = 10;
 
+const PAYLOAD_STEP_BYTES = 2 ** 21 + 2 ** 10;
+
 /** A delta whose copies cover less of the plain bytes than this gains nothing worth its bases. */
 const LEAST_COPIED_SHARE = 1 / 16;
 
@@ -166,8 +168,10 @@ export class DeltaEncoder {
 
   #pack({ bytes, usedPieces }: DeltaStreams): EncodedDelta | null {
     const limit = this.#layout.plainBytes;
-    if (this.#payload.length < limit + LONGEST_HEADER_BYTES) {
-      this.#payload = new Uint8Array(limit + LONGEST_HEADER_BYTES);
+    const room = limit + LONGEST_HEADER_BYTES;
+    if (this.#payload.length < room) {
+      // In large steps: what is outgrown is memory until the next garbage collection.
+      this.#payload = new Uint8Array(Math.ceil(room / PAYLOAD_STEP_BYTES) * PAYLOAD_STEP_BYTES);
     }
     // The header's length is known when all streams are coded: they are put behind the longest, and the header before.
     const header = new Uint8Array(LONGEST_HEADER_BYTES);
