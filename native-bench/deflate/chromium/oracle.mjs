@@ -25,11 +25,15 @@ export const variants = LEVELS.flatMap((level) => [
   `chromium-${hashes[0]}-${level}`,
   `chromium-${hashes[1]}-${level}-mem9`,
 ]);
-/** Found by search: they end with a string of three bytes just after the window has slid for the last time. */
+/**
+ * Found by search: three end with a string of three bytes just after the window has slid for the last time, and one has a match
+ * just as far back as one may be.
+ */
 export const telltaleInputs = [
   { kind: 'skewed', seed: 165, lengthBytes: 65_385 },
   { kind: 'text', seed: 640, lengthBytes: 65_460 },
   { kind: 'copies', seed: 1385, lengthBytes: 65_525 },
+  { kind: 'copies', seed: 145, lengthBytes: 48_255 },
 ];
 export const features = { flush: false, dictionary: false };
 

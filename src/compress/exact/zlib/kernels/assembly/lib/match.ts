@@ -222,7 +222,8 @@ export function longestMatchAhead(entry: u32, candidate: u32, start: u32, best: 
   let longest = max(best, MIN_MATCH);
   let probe: usize = WINDOW + longest - 3;
   let wanted = load<u32>(probe + start);
-  const isLong = maxChain > SHORT_CHAIN;
+  // A head just as far as the limit is the only match there can be, and tails do not tell it.
+  const isLong = maxChain > SHORT_CHAIN && head > limit;
   let byTail = isLong && longest > MIN_MATCH;
   // The head of the chain may be just as far as the limit.
   while (candidate > limit || (candidate == head && candidate)) {
