@@ -32,7 +32,7 @@ export interface SettingDefinition<T> {
 const MAX_LOCK_WAIT_SECONDS = 86_400;
 export const NESTED_MODES = ['open', 'closed'] as const;
 export type NestedMode = (typeof NESTED_MODES)[number];
-export const LEVEL_RANGE = { minimum: 1, maximum: 19, default: 3 } as const;
+export const LEVEL_RANGE = { minimum: 1, maximum: 19, default: 5 } as const;
 const MAX_THREADS = 64;
 /** Long enough for a short gc of another user to end. */
 const DEFAULT_LOCK_WAIT_MS = 5_000;

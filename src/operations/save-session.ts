@@ -33,7 +33,7 @@ import type { SavedImage, StoredParts } from './saved-image.js';
 import { placeOfVersion } from './version-place.js';
 import { versionsByReference } from './versions.js';
 
-export const DEFAULT_LEVEL = 3;
+export const DEFAULT_LEVEL = 5;
 /** Deltas upon deltas, at most, in a short history (docs/decisions/0006). */
 const MAX_DELTA_DEPTH = 3;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
