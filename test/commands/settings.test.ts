@@ -42,7 +42,7 @@ test('defaults', () => {
     layerCacheBytes: 0,
     engine: {},
     lockWaitMs: 5000,
-    level: 3,
+    level: 5,
     parityPercent: 0,
     nested: 'open',
     progress: 'auto',
