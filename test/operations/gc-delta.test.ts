@@ -7,7 +7,7 @@ import { type GcOptions, planGc } from '../../src/operations/gc-plan.js';
 import { executeRemoval, planRemoval } from '../../src/operations/rm.js';
 import { verify } from '../../src/operations/verify.js';
 import type { FileSystem } from '../../src/store/file-system.js';
-import { blocksOf, packNames, saveAsDelta, wrongBases } from '../support/delta-pool.js';
+import { blocksOf, packNames, type SeenBlock, saveAsDelta, wrongBases } from '../support/delta-pool.js';
 import { dockerArchive, dockerArchiveOf, layerTar } from '../support/images.js';
 import { concatBytes, noise, seededRandom, tarEnd, tarFile } from '../support/tar-builder.js';
 import { FailingFileSystem } from './failing-file-system.js';
@@ -60,6 +60,12 @@ async function expectSound(pool: SmallPool): Promise<void> {
   const { findings } = await pool.with('read', (open) => verify(open, { readData: true }, context));
   expect(findings).toEqual([]);
   expect(wrongBases(await blocksOf(pool))).toEqual([]);
+}
+
+/** Skeletons and recipes have blocks of their own, which are small. */
+async function largestDelta(pool: SmallPool): Promise<SeenBlock> {
+  const deltas = (await blocksOf(pool)).filter(({ depth }) => depth === 1);
+  return deltas.reduce((largest, block) => (block.plainBytes > largest.plainBytes ? block : largest));
 }
 
 async function packBytes(pool: SmallPool): Promise<number> {
@@ -139,10 +145,10 @@ describe('gc and delta blocks', () => {
     await saveAsDelta(pool, archive, [bases]);
     await pool.save(dockerArchive({ references: ['half:0'], layers: [both[0]!] }));
     await forget(pool, 'half:0~1', 'half:1', 'app:1.0');
-    const before = (await blocksOf(pool)).find(({ depth }) => depth === 1)!;
+    const before = await largestDelta(pool);
     const expected = await pool.loadAll();
     await collect(pool);
-    const after = (await blocksOf(pool)).find(({ depth }) => depth === 1)!;
+    const after = await largestDelta(pool);
     expect(after.plainBytes).toBeLessThan(before.plainBytes * 0.6);
     expect(after.codec).toBe(2);
     expect(after.storedBytes).toBeLessThan(after.plainBytes);
