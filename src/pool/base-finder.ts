@@ -9,7 +9,7 @@ import type { BlobRef } from '../format/recipe.js';
 import { BaseMap } from './base-map.js';
 import type { BlockCache } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
-import { mayFlatten } from './delta-chains.js';
+import { mayTakeApart } from './delta-chains.js';
 import type { GuidedFile, StreamGuide } from './stream-guide.js';
 
 /** How far around the expected place bases are taken: chunks end elsewhere, and bytes were put in between. */
@@ -75,9 +75,17 @@ export class BaseFinder {
     this.#history = parts.history;
   }
 
+  /** Begins to read what bases are found by, as some will be wanted. */
+  prepare(): void {
+    if (this.#loading) return;
+    this.#loading = this.#load();
+    // Thrown where somebody waits for it.
+    this.#loading.catch(() => {});
+  }
+
   /** Entries of the chunk table, in the order of the streams they are of; none when there is nothing alike. */
   async find(query: BaseQuery): Promise<number[]> {
-    this.#loading ??= this.#load();
+    this.prepare();
     await this.#loading;
     const chosen = new Choice(this.#chunks, this.#maxDepth, query.maxBytes);
     if (query.kind === BLOCK_KIND.recipe) {
@@ -278,7 +286,7 @@ class Choice {
     // What leans on one chunk again and again comes to differ from it more and more. Once by nearly as much as that differs from its
     // own bases, these do as well, and what leans on them lies less deep: later versions have something near to lean on again.
     const isOutworn = block.depth > 0 && leaningShare >= share * OUTWORN_SHARE;
-    const maxDepth = mayFlatten(block) ? this.#maxDepth : Math.min(this.#maxDepth, MOST_WHOLE_DEPTH);
+    const maxDepth = mayTakeApart(block) ? this.#maxDepth : Math.min(this.#maxDepth, MOST_WHOLE_DEPTH);
     if (block.depth < maxDepth && !isOutworn) {
       this.#chosen.add(entry);
       this.#leftBytes -= sizeBytes;

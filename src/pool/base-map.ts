@@ -16,6 +16,8 @@ const MAX_SKELETON_BYTES = 48 * 1024 * 1024;
 const MAX_CHUNKS = 400_000;
 /** Names of files, and of files in them. */
 const MAX_FILES = 400_000;
+/** A layer with less that is new to the map has hardly a name that is, and a version less is read for the same names. */
+const LEAST_NEW_SHARE = 1 / 4;
 /** List nodes and recipes kept as bases for those of the image being saved. */
 const MAX_NODES = 2_000;
 /** Little: the cache of a save is small. */
@@ -47,6 +49,8 @@ export class BaseMap {
   /** Chunks that are recipes or list nodes, in the order they were met. */
   readonly nodes = new Set<number>();
   #endBytes = 0;
+  /** Of chunks, each counted once. */
+  #addedBytes = 0;
   #skeletonBytes = 0;
 
   constructor(cache: BlockCache, chunks: ChunkCatalog, signal: AbortSignal) {
@@ -82,6 +86,7 @@ export class BaseMap {
     const skeletonAt = this.#endBytes;
     await this.#addStream(skeleton);
     const contentAt = this.#endBytes;
+    const addedBefore = this.#addedBytes;
     const [first] = segments;
     if (segments.length === 1 && first?.type === 'opened') {
       await this.#addOpened(first.opened, skeleton, skeletonAt);
@@ -93,7 +98,9 @@ export class BaseMap {
       else isWhole = false;
     }
     // Where contents are blobs, positions cannot be told from the skeleton alone; such an archive has few files.
-    if (isWhole && !this.isFull) await this.#addFiles(skeleton, skeletonAt, contentAt);
+    if (!isWhole || this.isFull) return;
+    const isNews = this.#addedBytes - addedBefore >= (this.#endBytes - contentAt) * LEAST_NEW_SHARE;
+    if (isNews) await this.#addFiles(skeleton, skeletonAt, contentAt);
   }
 
   async #addOpened(opened: OpenedContent, skeleton: StreamRef, skeletonStart: number): Promise<void> {
@@ -188,7 +195,10 @@ export class BaseMap {
 
   #addChunk(id: Uint8Array, sizeBytes: number): void {
     const entry = this.#find(id);
-    if (!this.#firstIndex.has(entry)) this.#firstIndex.set(entry, this.#entries.length);
+    if (!this.#firstIndex.has(entry)) {
+      this.#firstIndex.set(entry, this.#entries.length);
+      this.#addedBytes += sizeBytes;
+    }
     this.#entries.push(entry);
     this.#starts.push(this.#endBytes);
     this.#endBytes += sizeBytes;

@@ -1,6 +1,8 @@
+import type { ChunkLocation } from '../catalog/chunk-table.js';
 import { DbupError } from '../core/errors.js';
 import type { BlockCache, ChunkLease } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
+import type { SharedRegion } from './shared-arena.js';
 
 /** Blocks begun to be read before it is their turn. */
 const BLOCKS_AHEAD = 2;
@@ -11,6 +13,12 @@ export interface BaseBytes {
   bytes: Uint8Array;
   /** Of the block it lies in. */
   depth: number;
+}
+
+/** Room for a chunk in a window. */
+interface Room extends BaseBytes {
+  place: ChunkLocation;
+  isBrief: boolean;
 }
 
 /** Gathers chunks that lie scattered over blocks into one stretch of memory, so that few blocks are held at a time. */
@@ -29,26 +37,61 @@ export class BaseReader {
    * @returns those that could be read: who asks goes on beside damage that is none of its own
    */
   async read(entries: readonly number[], into: Uint8Array): Promise<BaseBytes[]> {
-    const found: BaseBytes[] = [];
-    const ahead: { lease: ChunkLease; entry: number }[] = [];
-    let next = 0;
+    const rooms = this.#roomsIn(into, entries);
+    const found = new Set([...(await this.#makeBrief(rooms)), ...(await this.#takeOut(rooms))]);
+    return rooms.filter((room) => found.has(room));
+  }
+
+  /** Where in the window each chunk is put. */
+  #roomsIn(into: Uint8Array, entries: readonly number[]): Room[] {
+    const { table, packs } = this.#chunks;
     let at = 0;
+    return entries.map((entry) => {
+      const place = table.location(entry);
+      const bytes = into.subarray(at, at + place.sizeBytes);
+      at += place.sizeBytes;
+      const { depth } = packs[place.packIndex]!.footer.blocks[place.blockIndex]!;
+      // A copy of the id: the table's view ends with its next growth.
+      return {
+        id: new Uint8Array(table.id(entry)),
+        place,
+        depth,
+        bytes,
+        isBrief: this.#cache.isBrief(place),
+      };
+    });
+  }
+
+  /** @returns those that could be made */
+  async #makeBrief(rooms: readonly Room[]): Promise<Room[]> {
+    const brief = rooms.filter(({ isBrief }) => isBrief);
+    const errors = await this.#cache.makeChunks(
+      brief.map(({ id, place, bytes }) => ({ id, place, into: regionOf(bytes) })),
+    );
+    for (const error of errors) if (error && !isPoolError(error)) throw error;
+    return brief.filter((_, i) => errors[i] === null);
+  }
+
+  /** @returns those that could be read */
+  async #takeOut(rooms: readonly Room[]): Promise<Room[]> {
+    const whole = rooms.filter(({ isBrief }) => !isBrief);
+    const found: Room[] = [];
+    const ahead: { lease: ChunkLease; room: Room }[] = [];
+    let next = 0;
     try {
       for (;;) {
-        while (next < entries.length && this.#mayBegin(ahead)) {
-          const entry = entries[next++]!;
-          const lease = this.#lease(entry);
-          if (lease) ahead.push({ lease, entry });
+        while (next < whole.length && this.#mayBegin(ahead)) {
+          const room = whole[next++]!;
+          const lease = this.#lease(room.id);
+          if (lease) ahead.push({ lease, room });
         }
         const first = ahead.shift();
         if (!first) return found;
-        const { lease, entry } = first;
+        const { lease, room } = first;
         try {
           await lease.ready;
-          this.#cache.copy(into, at, lease.bytes);
-          const bytes = into.subarray(at, at + lease.bytes.length);
-          found.push({ id: lease.id, bytes, depth: this.#depthOf(entry) });
-          at += bytes.length;
+          this.#cache.copy(room.bytes, 0, lease.bytes);
+          found.push(room);
         } catch (error) {
           if (!isPoolError(error)) throw error;
         } finally {
@@ -64,20 +107,24 @@ export class BaseReader {
     return new Set(ahead.map(({ lease }) => lease.blockKey)).size < BLOCKS_AHEAD;
   }
 
-  #lease(entry: number): ChunkLease | null {
+  #lease(id: Uint8Array): ChunkLease | null {
     try {
-      // A copy of the id: the table's view ends with its next growth.
-      return this.#cache.lease(new Uint8Array(this.#chunks.table.id(entry)));
+      return this.#cache.lease(id);
     } catch (error) {
       if (isPoolError(error)) return null;
       throw error;
     }
   }
+}
 
-  #depthOf(entry: number): number {
-    const { packIndex, blockIndex } = this.#chunks.table.location(entry);
-    return this.#chunks.packs[packIndex]!.footer.blocks[blockIndex]!.depth;
-  }
+/** The stretch of shared memory that a view is of. */
+function regionOf(bytes: Uint8Array): SharedRegion {
+  return {
+    memory: null,
+    buffer: bytes.buffer as SharedArrayBuffer,
+    offsetBytes: bytes.byteOffset,
+    bytes,
+  };
 }
 
 function isPoolError(error: unknown): boolean {

@@ -3,9 +3,11 @@ import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import type { RebuiltBlobs } from '../store/rebuilt-blobs.js';
-import { BlockDecoder, type BlockLease } from './block-decoder.js';
+import { BlockDecoder } from './block-decoder.js';
+import type { BlockLease } from './block-lease.js';
 import type { BlockWorkers } from './block-workers.js';
 import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
+import type { WantedChunk } from './chunk-maker.js';
 import type { GzipWorkers } from './gzip-workers.js';
 import { RegionPool } from './region-pool.js';
 import { SharedArena, type SharedRegion } from './shared-arena.js';
@@ -117,6 +119,19 @@ export class BlockCache {
     return { region: block.region, ready: block.decoded, release: () => this.#unpin(block) };
   }
 
+  /** True for a block of which some chunks are better made together with those of others: see {@link makeChunks}. */
+  isBrief(address: BlockAddress): boolean {
+    return this.#decoder.isBrief(address);
+  }
+
+  /**
+   * Makes chunks of brief blocks in memory of the caller's, which is to be shared; what several of them come down to is read once.
+   * @returns of each what is wrong with it, if anything is: DbupError POOL_DAMAGED or POOL_INCOMPLETE
+   */
+  makeChunks(chunks: readonly WantedChunk[]): Promise<(DbupError | null)[]> {
+    return this.#decoder.makeChunks(chunks);
+  }
+
   /** A copy of one chunk, checked against its id. For recipes and list nodes; file contents go by leases. */
   async readChunk(id: Uint8Array): Promise<Uint8Array> {
     const lease = this.lease(id);
@@ -179,7 +194,10 @@ export class BlockCache {
   #readAlone(place: ChunkLocation, id: Uint8Array): CachedBlock {
     const region = this.#regions.take(place.sizeBytes);
     this.#cachedBytes += region.bytes.length;
-    const { done: decoded, hurry } = this.#deltas.add(() => this.#decoder.decodeChunk(place, id, region));
+    const { done: decoded, hurry } = this.#deltas.add(async () => {
+      const [error] = await this.#decoder.makeChunks([{ place, id, into: region }]);
+      if (error) throw error;
+    });
     return { region, decoded, pins: 0, hurry };
   }
 

@@ -75,6 +75,11 @@ export class BlockCoder {
     return this.#bases !== null;
   }
 
+  /** To be called as soon as there is something new: looking for bases then begins beside reading. */
+  prepare(): void {
+    this.#bases?.finder.prepare();
+  }
+
   /** The block's stored form, which lies in its region: the plain bytes are gone. */
   async code(block: SealedBlock): Promise<BlockToWrite> {
     const { kind, region, plainBytes, chunkIds, chunkBytes } = block;

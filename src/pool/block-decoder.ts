@@ -1,8 +1,5 @@
-import type { ChunkLocation } from '../catalog/chunk-table.js';
-import { addDifference, type FlatDelta } from '../compress/delta/flat-delta.js';
-import { cutOut } from '../compress/delta/flat-delta-builder.js';
 import { DbupError } from '../core/errors.js';
-import { sha256 } from '../hash/sha256.js';
+import type { BlockEntry } from '../format/block-entry.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import {
   type BaseBlock,
@@ -13,25 +10,17 @@ import {
   wrongBase,
 } from './base-plan.js';
 import { DELTA_DAMAGED } from './block-job.js';
+import { type BlockLease, leaseInTurn } from './block-lease.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
-import { planAssembly } from './delta-assembly.js';
-import { DeltaChains } from './delta-chains.js';
+import { ChunkMaker, type WantedChunk } from './chunk-maker.js';
 import type { RegionPool } from './region-pool.js';
 import type { SharedRegion } from './shared-arena.js';
 
-/** Blocks read for their bases before it is their turn. Only those that lean on nothing: others would multiply. */
-const BASE_BLOCKS_AHEAD = 2;
-
-/** Chunks of blocks less deep are taken from the whole block, which mostly serves for others as well. */
+/** Of blocks less deep, the whole block is decoded for a chunk: it mostly serves for others as well. */
 const LEAST_LIGHT_DEPTH = 4;
-
-/** A whole block in memory, held until it is released. */
-export interface BlockLease {
-  region: SharedRegion;
-  ready: Promise<void>;
-  release(): void;
-}
+/** Of such short blocks, chunks that are wanted together are made without them at every depth. */
+const BRIEF_STORED_BYTES = 32 * 1024;
 
 /** What decoding a block and looking at its chunks showed. */
 export interface DecodedBlock {
@@ -49,7 +38,7 @@ export class BlockDecoder {
   readonly #lease: (address: BlockAddress) => BlockLease;
   readonly #heldBytes: number;
   readonly #regions: RegionPool;
-  readonly #chains: DeltaChains;
+  readonly #maker: ChunkMaker;
 
   /** @param heldBytes memory of leased blocks that one delta block may hold; of what is more, its bases are copied */
   constructor(
@@ -64,7 +53,7 @@ export class BlockDecoder {
     this.#lease = lease;
     this.#heldBytes = heldBytes;
     this.#regions = regions;
-    this.#chains = new DeltaChains(parts);
+    this.#maker = new ChunkMaker(parts, lease, regions);
   }
 
   /**
@@ -72,58 +61,28 @@ export class BlockDecoder {
    * @throws DbupError POOL_DAMAGED; POOL_INCOMPLETE when the pack or a base is not there
    */
   async decode(address: BlockAddress, into: SharedRegion, checkChunks: boolean): Promise<DecodedBlock> {
-    const { footer } = this.#chunks.packs[address.packIndex]!;
-    const { depth } = footer.blocks[address.blockIndex]!;
+    const { depth } = this.#entryOf(address);
     if (depth === 0) return { badChunks: await this.#run(address, into, checkChunks, []), badBase: null };
     return this.#decodeDelta(address, into, checkChunks);
   }
 
-  /** True for a chunk that may be had without the block around it: see {@link decodeChunk}. */
-  isLight({ packIndex, blockIndex }: BlockAddress): boolean {
-    const { depth } = this.#chunks.packs[packIndex]!.footer.blocks[blockIndex]!;
-    return depth >= LEAST_LIGHT_DEPTH && this.#chains.mayFlatten({ packIndex, blockIndex });
+  /** True for a block of which a chunk is better made by {@link makeChunks}. */
+  isLight(address: BlockAddress): boolean {
+    return this.#entryOf(address).depth >= LEAST_LIGHT_DEPTH && this.#maker.takesApart(address);
+  }
+
+  /** True for a block of which some chunks are better made by {@link makeChunks}, together with those of others. */
+  isBrief(address: BlockAddress): boolean {
+    const isShort = this.#entryOf(address).storedBytes <= BRIEF_STORED_BYTES;
+    return this.isLight(address) || (isShort && this.#maker.takesApart(address));
   }
 
   /**
-   * Makes one chunk of a delta block, from what its chain of deltas comes down to where they are small, else from the whole block.
-   * @param into begins with the chunk when it resolves
-   * @throws DbupError like {@link decode}
+   * Makes chunks of delta blocks without decoding these, unless something is wrong.
+   * @returns of each what is wrong with it, if anything is: DbupError POOL_DAMAGED or POOL_INCOMPLETE
    */
-  async decodeChunk(chunk: ChunkLocation, id: Uint8Array, into: SharedRegion): Promise<void> {
-    const { offsetBytes, sizeBytes } = chunk;
-    const flat = await this.#chains.flatten(chunk);
-    if (flat && (await this.#assemble(chunk, cutOut(flat, offsetBytes, sizeBytes), id, into))) return;
-    const lease = this.#lease(chunk);
-    try {
-      await lease.ready;
-      into.bytes.set(lease.region.bytes.subarray(offsetBytes, offsetBytes + sizeBytes));
-    } finally {
-      lease.release();
-    }
-  }
-
-  /** False when that cannot be done, or does not give the chunk: then the whole block tells what is wrong, if anything is. */
-  async #assemble(
-    { packIndex, blockIndex, sizeBytes }: ChunkLocation,
-    flat: FlatDelta,
-    id: Uint8Array,
-    into: SharedRegion,
-  ): Promise<boolean> {
-    const plan = planAssembly(this.#chunks, flat);
-    if (!plan) return false;
-    const { name, footer } = this.#chunks.packs[packIndex]!;
-    const held: { release(): void }[] = [];
-    try {
-      const bases = await this.#gather({ packIndex, blockIndex }, plan.blocks, held);
-      const block = { ...footer.blocks[blockIndex]!, plainBytes: sizeBytes };
-      const { assembly } = plan;
-      const chunks = { ids: new Uint8Array(id), sizes: Uint32Array.of(sizeBytes) };
-      const path = this.#layout.packPath(name);
-      const bad = await this.#workers.decode(path, name, block, into, { bases, assembly, chunks });
-      return bad.length === 0 || guessRight(flat, id, into.bytes.subarray(0, sizeBytes));
-    } finally {
-      for (const what of held) what.release();
-    }
+  makeChunks(chunks: readonly WantedChunk[]): Promise<(DbupError | null)[]> {
+    return this.#maker.make(chunks);
   }
 
   async #decodeDelta(address: BlockAddress, into: SharedRegion, checkChunks: boolean): Promise<DecodedBlock> {
@@ -151,73 +110,62 @@ export class BlockDecoder {
     held: { release(): void }[],
   ): Promise<Uint8Array[]> {
     const bases: Uint8Array[] = [];
-    const whole = blocks.filter((block) => !this.isLight(block));
-    let copies: CopiedBases | null = null;
-    const copied = (): CopiedBases => {
-      copies ??= new CopiedBases(this.#regions, blocks);
-      if (!held.includes(copies)) held.push(copies);
-      return copies;
-    };
-    for (const block of blocks) {
-      if (!whole.includes(block)) await this.#gatherAlone(address, block, copied(), bases);
-    }
-    const ahead: BlockLease[] = [];
-    let next = 0;
+    const copies = new CopiedBases(this.#regions, blocks);
+    held.push(copies);
+    const [light, whole] = partition(blocks, (block) => this.isLight(block));
+    await this.#gatherAlone(address, light, copies, bases);
     let heldBytes = 0;
-    try {
-      for (const block of whole) {
-        while (next < whole.length && mayBegin(whole[next]!, ahead.length))
-          ahead.push(this.#lease(whole[next++]!));
-        const lease = ahead[0]!;
-        await this.#ready(address, block, lease.ready);
-        const pieces = block.bases.map(({ offsetBytes, sizeBytes }) =>
-          lease.region.bytes.subarray(offsetBytes, offsetBytes + sizeBytes),
-        );
-        ahead.shift();
-        const isHeld = heldBytes + lease.region.bytes.length <= this.#heldBytes;
-        block.bases.forEach(({ number }, i) => {
-          bases[number] = isHeld ? pieces[i]! : copied().add(pieces[i]!);
-        });
-        if (isHeld) {
-          held.push(lease);
-          heldBytes += lease.region.bytes.length;
-        } else lease.release();
+    for (const { block, lease } of leaseInTurn(whole, this.#lease)) {
+      held.push(lease);
+      await this.#ready(address, block, lease.ready);
+      const { bytes } = lease.region;
+      heldBytes += bytes.length;
+      const isHeld = heldBytes <= this.#heldBytes;
+      for (const { number, offsetBytes, sizeBytes } of block.bases) {
+        const piece = bytes.subarray(offsetBytes, offsetBytes + sizeBytes);
+        bases[number] = isHeld ? piece : copies.add(piece);
       }
-    } finally {
-      for (const { release } of ahead) release();
+      if (isHeld) continue;
+      held.pop()!.release();
+      heldBytes -= bytes.length;
     }
     return bases;
   }
 
-  /** The bases in a block of which chunks are made alone: of a long way to what leans on nothing, only what is needed is made. */
+  /** The bases in blocks of which chunks are made alone: of a long way to what leans on nothing, only what is needed is made. */
   async #gatherAlone(
     address: BlockAddress,
-    block: BaseBlock,
+    blocks: readonly BaseBlock[],
     copies: CopiedBases,
     bases: Uint8Array[],
   ): Promise<void> {
-    const { packIndex, blockIndex } = block;
-    for (const { number, offsetBytes, sizeBytes, id } of block.bases) {
-      const region = copies.take(sizeBytes);
-      const chunk = { packIndex, blockIndex, offsetBytes, sizeBytes };
-      await this.#ready(address, block, this.decodeChunk(chunk, id, region));
-      bases[number] = region.bytes;
+    const chunks = blocks.flatMap((block) =>
+      block.bases.map(({ number, id, offsetBytes, sizeBytes }) => {
+        const { packIndex, blockIndex } = block;
+        const place = { packIndex, blockIndex, offsetBytes, sizeBytes };
+        return { block, number, id, place, into: copies.take(sizeBytes) };
+      }),
+    );
+    const errors = await this.#maker.make(chunks);
+    for (const [i, { block, number, into }] of chunks.entries()) {
+      if (errors[i]) throw this.#leansOn(address, block, errors[i]);
+      bases[number] = into.bytes;
     }
   }
 
-  async #ready(
-    address: BlockAddress,
-    { packIndex, blockIndex }: BaseBlock,
-    ready: Promise<void>,
-  ): Promise<void> {
+  async #ready(address: BlockAddress, base: BlockAddress, ready: Promise<void>): Promise<void> {
     try {
       await ready;
     } catch (error) {
-      if (!(error instanceof DbupError)) throw error;
-      const { name, footer } = this.#chunks.packs[packIndex]!;
-      const base = { pack: name, blockOffsetBytes: footer.blocks[blockIndex]!.offsetBytes };
-      throw unreadableBase(this.#nameOf(address), base, error);
+      throw error instanceof DbupError ? this.#leansOn(address, base, error) : error;
     }
+  }
+
+  /** What is wrong with a base, said of the block that leans on it. */
+  #leansOn(address: BlockAddress, { packIndex, blockIndex }: BlockAddress, error: DbupError): DbupError {
+    const { name, footer } = this.#chunks.packs[packIndex]!;
+    const base = { pack: name, blockOffsetBytes: footer.blocks[blockIndex]!.offsetBytes };
+    return unreadableBase(this.#nameOf(address), base, error);
   }
 
   #run(
@@ -240,50 +188,42 @@ export class BlockDecoder {
     });
   }
 
+  #entryOf({ packIndex, blockIndex }: BlockAddress): BlockEntry {
+    return this.#chunks.packs[packIndex]!.footer.blocks[blockIndex]!;
+  }
+
   #nameOf({ packIndex, blockIndex }: BlockAddress): { packName: string; blockOffsetBytes: number } {
     const { name, footer } = this.#chunks.packs[packIndex]!;
     return { packName: name, blockOffsetBytes: footer.blocks[blockIndex]!.offsetBytes };
   }
 }
 
-/** Tries for each guess whether the chunk is right when that is taken the other way round; false when it never is. */
-function guessRight({ guesses }: FlatDelta, id: Uint8Array, place: Uint8Array): boolean {
-  const bytes = new Uint8Array(place);
-  for (const { at, sizeBytes, step } of guesses) {
-    addDifference(bytes, at, sizeBytes, step, true);
-    if (Buffer.compare(sha256(bytes), id) === 0) {
-      place.set(bytes);
-      return true;
-    }
-    bytes.set(place.subarray(at, at + sizeBytes), at);
-  }
-  return false;
-}
-
-function mayBegin({ depth }: BaseBlock, begun: number): boolean {
-  return begun === 0 || (depth === 0 && begun < BASE_BLOCKS_AHEAD);
+function partition<Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 /** Copies of bases in one shared memory, which has room for all of a delta block: at most `LIMITS.deltaBaseBytes`. */
 class CopiedBases {
   readonly #regions: RegionPool;
-  readonly #region: SharedRegion;
+  readonly #sizeBytes: number;
+  #region: SharedRegion | null = null;
   #fillBytes = 0;
 
   constructor(regions: RegionPool, blocks: readonly BaseBlock[]) {
     const sizes = blocks.flatMap(({ bases }) => bases.map(({ sizeBytes }) => sizeBytes));
     this.#regions = regions;
-    this.#region = regions.take(sizes.reduce((sum, size) => sum + size, 0));
+    this.#sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
   }
 
   add(piece: Uint8Array): Uint8Array {
     const { bytes } = this.take(piece.length);
-    bytes.set(piece);
+    this.#regions.copy(bytes, 0, piece);
     return bytes;
   }
 
   /** Room for the next one. */
   take(sizeBytes: number): SharedRegion {
+    this.#region ??= this.#regions.take(this.#sizeBytes);
     const { memory, buffer, offsetBytes, bytes } = this.#region;
     const at = this.#fillBytes;
     this.#fillBytes += sizeBytes;
@@ -291,7 +231,7 @@ class CopiedBases {
   }
 
   release(): void {
-    this.#regions.give(this.#region);
+    if (this.#region) this.#regions.give(this.#region);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
+import type { DeltaProgram } from '../compress/delta/delta-program.js';
 
 /** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
 export interface HashJob {
@@ -46,20 +46,30 @@ export interface DecodeJob {
   bufferOffsetBytes: number;
   base?: BaseMemory;
   chunks?: ChunksToCheck;
-  /** For a delta block whose chain was read already: nothing is read. */
-  assembly?: DeltaAssembly;
 }
 
-/** Read a delta block and expand its streams. */
-export interface DeltaStreamsJob {
-  type: 'deltaStreams';
+/** Make a chunk of what was copied into `buffer` from `bufferOffsetBytes` on. */
+export interface FinishChunkJob {
+  type: 'finishChunk';
+  buffer: SharedArrayBuffer;
+  bufferOffsetBytes: number;
+  sizeBytes: number;
+  program: DeltaProgram;
+  /** Of the chunk, 32 bytes. */
+  id: Uint8Array;
+}
+
+/** Read a delta block and list what it says. */
+export interface DeltaOpsJob {
+  type: 'deltaOps';
   path: string;
   offsetBytes: number;
   storedBytes: number;
   plainBytes: number;
   xxh64: bigint;
+  baseBytes: number;
   /** Of all streams together; of more, none are wanted. */
-  mostBytes: number;
+  mostStreamBytes: number;
 }
 
 /** Sketch the chunks that lie one after the other from `offsetBytes` on in a memory that kernels can work in. */
@@ -125,7 +135,8 @@ export type BlockJob =
   | DeltaJob
   | StoreDeltaJob
   | DecodeJob
-  | DeltaStreamsJob
+  | FinishChunkJob
+  | DeltaOpsJob
   | HashFileJob;
 
 export interface CompressAnswer {

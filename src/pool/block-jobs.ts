@@ -1,6 +1,6 @@
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
-import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
-import type { DeltaStreams } from '../compress/delta/delta-ops.js';
+import { type DeltaOps, readDeltaOps } from '../compress/delta/delta-ops.js';
+import { runDeltaProgram } from '../compress/delta/delta-program.js';
 import { ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
@@ -11,7 +11,8 @@ import {
   type BlockJob,
   DELTA_DAMAGED,
   type DecodeJob,
-  type DeltaStreamsJob,
+  type DeltaOpsJob,
+  type FinishChunkJob,
   type HashFileJob,
   type HashJob,
   type SketchJob,
@@ -27,6 +28,7 @@ const SCRATCH_STEP_BYTES = 1024 * 1024;
 
 const decompressor = new ZstdDecompressor();
 let scratch = new Uint8Array(0);
+let workspace = new Uint8Array(0);
 
 /** Does what a block job asks for, in a worker thread or in the main one. */
 export class BlockJobs {
@@ -53,8 +55,10 @@ export class BlockJobs {
         return storeDelta(job);
       case 'decode':
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
-      case 'deltaStreams':
-        return expandDelta(job, (into, position) => this.#readPack(job.path, into, position));
+      case 'finishChunk':
+        return finishChunk(job);
+      case 'deltaOps':
+        return listDelta(job, (into, position) => this.#readPack(job.path, into, position));
       case 'hashFile':
         return hashFile(job, this.#reads);
     }
@@ -127,20 +131,36 @@ function readStored(
   return stored;
 }
 
-function expandDelta(job: DeltaStreamsJob, read: PackRead): DeltaStreams | null {
+function listDelta(job: DeltaOpsJob, read: PackRead): DeltaOps | null {
   const stored = readStored(job, read);
   try {
-    return threadDeltaDecoder().expand(stored, job.plainBytes, job.mostBytes);
+    const streams = threadDeltaDecoder().expand(stored, job.plainBytes, job.mostStreamBytes);
+    return streams && readDeltaOps(streams, job.plainBytes, job.baseBytes);
   } catch (error) {
     throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
   }
 }
 
+/** Whether that gives the chunk. */
+function finishChunk({ buffer, bufferOffsetBytes, sizeBytes, program, id }: FinishChunkJob): boolean {
+  const chunk = new Uint8Array(buffer, bufferOffsetBytes, sizeBytes);
+  const neededBytes = sizeBytes + program.scratch.length;
+  if (workspace.length < neededBytes)
+    workspace = new Uint8Array(Math.ceil(neededBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
+  workspace.set(chunk);
+  workspace.set(program.scratch, sizeBytes);
+  runDeltaProgram(workspace, program);
+  const made = workspace.subarray(0, sizeBytes);
+  chunk.set(made);
+  const idMade = Buffer.alloc(32);
+  sha256Into(made, idMade, 0);
+  return idMade.equals(id);
+}
+
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
 function decodeBlock(job: DecodeJob, read: PackRead): number[] {
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
-  if (job.assembly) assembleDelta(plain, job.assembly, job.base);
-  else fillBlock(plain, readStored(job, read), job);
+  fillBlock(plain, readStored(job, read), job);
   if (!job.chunks) return [];
   const id = Buffer.alloc(32);
   const bad: number[] = [];
@@ -182,10 +202,6 @@ function viewsOf({ buffers, pieces }: BaseMemory): Uint8Array[] {
     views.push(new Uint8Array(buffers[pieces[i]!]!, pieces[i + 1]!, pieces[i + 2]!));
   }
   return views;
-}
-
-function assembleDelta(plain: Uint8Array, assembly: DeltaAssembly, base: BaseMemory | undefined): void {
-  threadDeltaDecoder().assembleInto(plain, base ? viewsOf(base) : [], assembly);
 }
 
 function decodeDelta(plain: Uint8Array, stored: Uint8Array, base: BaseMemory): void {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { DeltaAssembly } from '../compress/delta/delta-decoder.js';
-import type { DeltaStreams } from '../compress/delta/delta-ops.js';
+import type { DeltaOps } from '../compress/delta/delta-ops.js';
+import type { DeltaProgram } from '../compress/delta/delta-program.js';
 import { DbupError } from '../core/errors.js';
 import { BLOCK_CODEC, type BlockEntry } from '../format/block-entry.js';
 import type { BlockingReads } from '../store/file-system.js';
@@ -13,7 +13,7 @@ import {
   type CompressJob,
   DELTA_DAMAGED,
   type DecodeJob,
-  type DeltaStreamsJob,
+  type DeltaOpsJob,
   type FoundDelta,
   type StoreDeltaJob,
 } from './block-job.js';
@@ -32,8 +32,6 @@ interface DecodeOptions {
   /** Of a delta block, in shared memory, to stay as they are until it is decoded. */
   bases?: readonly Uint8Array[];
   chunks?: ChunksToCheck;
-  /** In place of the block's own bytes: it takes pieces of `bases`. */
-  assembly?: DeltaAssembly;
 }
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
@@ -138,7 +136,7 @@ export class BlockWorkers {
     packName: string,
     block: BlockEntry,
     into: SharedRegion,
-    { bases = [], chunks, assembly }: DecodeOptions = {},
+    { bases = [], chunks }: DecodeOptions = {},
   ): Promise<number[]> {
     const { offsetBytes, storedBytes, plainBytes, codec, xxh64 } = block;
     const base = bases.length > 0 && baseMemory(bases);
@@ -149,26 +147,38 @@ export class BlockWorkers {
       bufferOffsetBytes: into.offsetBytes,
       ...(base && { base }),
       ...(chunks && { chunks }),
-      ...(assembly && { assembly }),
     };
     return this.#read(job, packName);
   }
 
   /**
-   * The streams of a delta block; null when it is no tolerant copy, or when they have more than `mostBytes`.
+   * What a delta block says; null when it is no tolerant copy, or when its streams have more than `mostStreamBytes`.
    * @throws DbupError like {@link decode}
    */
-  async deltaStreams(
+  async deltaOps(
     path: string,
     packName: string,
     { offsetBytes, storedBytes, plainBytes, xxh64 }: BlockEntry,
-    mostBytes: number,
-  ): Promise<DeltaStreams | null> {
+    baseBytes: number,
+    mostStreamBytes: number,
+  ): Promise<DeltaOps | null> {
     const place = { path, offsetBytes, storedBytes, plainBytes, xxh64 };
-    return this.#read({ type: 'deltaStreams', ...place, mostBytes }, packName);
+    return this.#read({ type: 'deltaOps', ...place, baseBytes, mostStreamBytes }, packName);
   }
 
-  async #read<Result>(job: DecodeJob | DeltaStreamsJob, packName: string): Promise<Result> {
+  /** Makes a chunk of what was copied to the beginning of a region. @returns whether that gave the chunk `id` */
+  finishChunk(
+    { buffer, offsetBytes }: SharedRegion,
+    sizeBytes: number,
+    program: DeltaProgram,
+    id: Uint8Array,
+  ): Promise<boolean> {
+    const place = { buffer, bufferOffsetBytes: offsetBytes, sizeBytes };
+    // A copy: a view would carry over to the thread all that it is a view of.
+    return this.#run({ type: 'finishChunk', ...place, program, id: new Uint8Array(id) });
+  }
+
+  async #read<Result>(job: DecodeJob | DeltaOpsJob, packName: string): Promise<Result> {
     const { offsetBytes } = job;
     try {
       return await this.#run(job);
@@ -253,7 +263,8 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
 function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
-  if (job.type === 'deltaStreams') return job.storedBytes;
+  if (job.type === 'deltaOps') return job.storedBytes;
+  if (job.type === 'finishChunk') return job.sizeBytes;
   if (job.type !== 'decode' || (job.base && job.plainBytes > HERE_DELTA_BYTES))
     return Number.POSITIVE_INFINITY;
   return job.plainBytes;

@@ -227,6 +227,7 @@ export class ChunkIngest {
   }
 
   #newStaging(kind: BlockKind, minimumBytes: number): SealedBlock {
+    this.#coder.prepare();
     const free = minimumBytes > this.#blockBytes ? undefined : this.#freeStaging.pop();
     const region = free ?? loneRegion(Math.max(minimumBytes, this.#blockBytes));
     return { kind, region, plainBytes: 0, chunkIds: [], chunkBytes: [], origins: [], horizon: new Map() };

@@ -1,57 +1,41 @@
-import { type DeltaOps, type DeltaStreams, readDeltaOps } from '../compress/delta/delta-ops.js';
-import type { FlatDelta } from '../compress/delta/flat-delta.js';
-import { FlatDeltaBuilder } from '../compress/delta/flat-delta-builder.js';
+import type { ChunkLocation } from '../catalog/chunk-table.js';
+import { sizeOfOps } from '../compress/delta/delta-ops.js';
 import { DbupError } from '../core/errors.js';
 import { BLOCK_CODEC, type BlockEntry } from '../format/block-entry.js';
-import { BLOCK_KIND } from '../format/pack.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import { planBases } from './base-plan.js';
 import { DELTA_DAMAGED } from './block-job.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
+import { type ChunkPlan, ChunkPlanner, type LeaningOps } from './chunk-plan.js';
 
 /** Of larger deltas the bytes are wanted, not the way to them. */
 const MOST_STORED_BYTES = 256 * 1024;
 /** Solid blocks are larger, and coded by other means. */
 const MOST_PLAIN_BYTES = 2 * 1024 * 1024;
 const MOST_STREAM_BYTES = 512 * 1024;
-const MOST_PIECES = 16_384;
-const MOST_DIFFERENCES = 16_384;
-const MOST_LITERAL_BYTES = 4 * 1024 * 1024;
-/** Of flat deltas that are kept: the next block mostly leans on the same ones. */
+/** Of what blocks say: the next chunk mostly lies in the same ones. */
 const CACHE_BYTES = 8 * 1024 * 1024;
-/** Of those that one block leans on, all are kept until it is flat: each may be wanted by many. */
-const MOST_CACHE_BYTES = 32 * 1024 * 1024;
-const ENTRY_BYTES = 200;
-const PIECE_BYTES = 12;
-const DIFFERENCE_BYTES = 10;
+const BASE_BYTES = 64;
+const ENTRY_BYTES = 400;
 
-/** Where one base of a block lies in that block's base, and in the pool. */
-interface BaseSpan {
-  startBytes: number;
-  endBytes: number;
-  /** Of the chunk table. */
-  entry: number;
-  offsetBytes: number;
-  address: BlockAddress;
-}
-
-interface BlockOps extends DeltaOps {
-  spans: readonly BaseSpan[];
+interface CachedOps {
+  ops: Promise<LeaningOps | null>;
+  sizeBytes: number;
 }
 
 /**
- * Follows chains of deltas down to what has to be read: of the deltas between, the lists of copies are put together, and no
- * plain bytes are made. So a version that leans on seven others costs little more to read than one that leans on one.
+ * Follows chains of deltas down to what has to be read, for the bytes of one chunk: no plain bytes are made of the deltas
+ * between. So a version that leans on seven others costs little more to read than one that leans on one.
  */
 export class DeltaChains {
   readonly #layout: PoolLayout;
   readonly #chunks: ChunkCatalog;
   readonly #workers: BlockWorkers;
   /** By block, the least recently used first. */
-  readonly #flat = new Map<string, { delta: Promise<FlatDelta | null>; sizeBytes: number }>();
+  readonly #ops = new Map<string, CachedOps>();
+  readonly #freePlanners: ChunkPlanner[] = [];
   #cachedBytes = 0;
-  #running = 0;
 
   constructor(parts: { layout: PoolLayout; chunks: ChunkCatalog; workers: BlockWorkers }) {
     this.#layout = parts.layout;
@@ -59,184 +43,112 @@ export class DeltaChains {
     this.#workers = parts.workers;
   }
 
+  /** False for a block of which {@link plan} makes nothing. */
+  takesApart(address: BlockAddress): boolean {
+    return mayTakeApart(this.#entryOf(address));
+  }
+
   /**
-   * A block in pieces of chunks, by their entries in the chunk table, that lie in blocks which are to be decoded
-   * themselves; null when the block is such a one: no delta, too large a one, or one with something wrong.
+   * How the bytes of a chunk come about; null when its block is one to be decoded whole: no delta, too large a one, or one with
+   * something wrong; or when the way is too long.
    * @throws DbupError POOL_DAMAGED, POOL_INCOMPLETE when a disk fails
    */
-  flatten(address: BlockAddress): Promise<FlatDelta | null> {
-    const key = keyOf(address);
-    const known = this.#flat.get(key);
+  async plan(chunk: ChunkLocation): Promise<ChunkPlan | null> {
+    if ((await this.#opsOf(chunk)) === null) return null;
+    const planner = this.#freePlanners.pop() ?? new ChunkPlanner();
+    try {
+      return await this.#walk(planner, chunk);
+    } finally {
+      this.#freePlanners.push(planner);
+    }
+  }
+
+  async #walk(planner: ChunkPlanner, chunk: ChunkLocation): Promise<ChunkPlan | null> {
+    const { depth: greatest } = this.#entryOf(chunk);
+    planner.begin(chunk, greatest, chunk.offsetBytes, chunk.sizeBytes);
+    for (let depth = greatest; depth >= 0; depth--) {
+      const wanted = planner.wanted(depth);
+      const allOps = await Promise.all(wanted.map((block) => this.#opsOf(block)));
+      for (const [i, block] of wanted.entries()) {
+        const ops = allOps[i]!;
+        if (ops === null) planner.takeWhole(block);
+        else if (!planner.takeApart(block, ops)) return null;
+      }
+    }
+    return planner.finish();
+  }
+
+  /** What a block says; null when it is to be decoded whole. */
+  #opsOf(address: BlockAddress): Promise<LeaningOps | null> | null {
+    if (!this.takesApart(address)) return null;
+    const key = `${address.packIndex}:${address.blockIndex}`;
+    const known = this.#ops.get(key);
     if (known) {
-      this.#flat.delete(key);
-      this.#flat.set(key, known);
-      return known.delta;
+      this.#ops.delete(key);
+      this.#ops.set(key, known);
+      return known.ops;
     }
-    this.#running++;
-    const isFull = this.#cachedBytes > MOST_CACHE_BYTES;
-    const delta = isFull ? Promise.resolve(null) : whereSound(() => this.#flatten(address));
-    const item = { delta, sizeBytes: ENTRY_BYTES };
-    this.#flat.set(key, item);
-    item.delta
-      .then(
-        (delta) => {
-          if (delta !== null) item.sizeBytes += sizeOf(delta);
-          this.#cachedBytes += item.sizeBytes;
-        },
-        () => this.#flat.delete(key),
-      )
-      .finally(() => {
-        this.#running--;
-        this.#shrink();
-      });
-    return item.delta;
-  }
-
-  /** False for a block that {@link flatten} has nothing for. */
-  mayFlatten(address: BlockAddress): boolean {
-    return mayFlatten(this.#entryOf(address));
-  }
-
-  async #flatten(address: BlockAddress): Promise<FlatDelta | null> {
-    const block = this.#entryOf(address);
-    const ops = await this.#opsOf(address, block);
-    if (ops === null) return null;
-    const builder = new FlatDeltaBuilder();
-    for (const { source, sourceAt, sizeBytes } of piecesOf(ops, block.plainBytes)) {
-      if (source) builder.addPiece(source, sourceAt, sizeBytes);
-      else await this.#addCopy(builder, ops.spans, sourceAt, sourceAt + sizeBytes);
-      if (builder.pieces > MOST_PIECES || builder.differences > 2 * MOST_DIFFERENCES) return null;
-    }
-    const delta = builder.build(ops.differences, block.depth);
-    return isSmall(delta) ? delta : null;
-  }
-
-  /** Adds what a copy takes from the base. */
-  async #addCopy(
-    builder: FlatDeltaBuilder,
-    spans: readonly BaseSpan[],
-    from: number,
-    to: number,
-  ): Promise<void> {
-    for (let i = spanAt(spans, from), at = from; at < to; i++) {
-      const { startBytes, endBytes, entry, offsetBytes, address } = spans[i]!;
-      const end = Math.min(to, endBytes);
-      const below = await this.flatten(address);
-      if (below) builder.addPart(below, offsetBytes + at - startBytes, offsetBytes + end - startBytes);
-      else builder.addPiece(entry, at - startBytes, end - at);
-      at = end;
-    }
-  }
-
-  /** What a block says, and of what; null when it is no delta, too large a one, or makes no sense. */
-  async #opsOf(address: BlockAddress, block: BlockEntry): Promise<BlockOps | null> {
-    if (!this.mayFlatten(address)) return null;
-    const { name } = this.#chunks.packs[address.packIndex]!;
-    const path = this.#layout.packPath(name);
-    const streams = await this.#workers.deltaStreams(path, name, block, MOST_STREAM_BYTES);
-    if (streams === null) return null;
-    const spans = this.#spansOf(address);
-    const ops = readOps(streams, block.plainBytes, spans.at(-1)?.endBytes ?? 0);
-    if (ops === null || ops.differences.length > MOST_DIFFERENCES) return null;
-    // A copy: the literals are kept, the other streams are not.
-    return { ...ops, literals: new Uint8Array(ops.literals), spans };
-  }
-
-  #spansOf(address: BlockAddress): BaseSpan[] {
-    const { baseIds } = this.#chunks.packs[address.packIndex]!.footer;
-    const { firstBase } = this.#entryOf(address);
-    const places = planBases(this.#chunks, address).flatMap(({ packIndex, blockIndex, bases }) =>
-      bases.map((base) => ({ ...base, address: { packIndex, blockIndex } })),
+    const item: CachedOps = { ops: whereSound(() => this.#readOps(address)), sizeBytes: ENTRY_BYTES };
+    this.#ops.set(key, item);
+    this.#cachedBytes += item.sizeBytes;
+    item.ops.then(
+      (ops) => {
+        const opsBytes = ops ? sizeOfOps(ops) + ops.bases.length * BASE_BYTES : 0;
+        this.#resize(key, item, item.sizeBytes + opsBytes);
+      },
+      () => this.#resize(key, item, 0),
     );
-    places.sort((a, b) => a.number - b.number);
-    let endBytes = 0;
-    return places.map(({ number, offsetBytes, sizeBytes, address: baseAddress }) => {
-      const startBytes = endBytes;
-      endBytes += sizeBytes;
-      const entry = this.#chunks.table.find(baseIds, (firstBase + number) * 32);
-      return { startBytes, endBytes, entry, offsetBytes, address: baseAddress };
+    return item.ops;
+  }
+
+  async #readOps(address: BlockAddress): Promise<LeaningOps | null> {
+    const block = this.#entryOf(address);
+    const { name } = this.#chunks.packs[address.packIndex]!;
+    const bases = planBases(this.#chunks, address)
+      .flatMap(({ packIndex, blockIndex, depth, bases: inBlock }) =>
+        inBlock.map(({ number, offsetBytes, sizeBytes }) => ({
+          ...{ number, sizeBytes },
+          base: { packIndex, blockIndex, depth, offsetBytes },
+        })),
+      )
+      .sort((a, b) => a.number - b.number);
+    let baseBytes = 0;
+    const baseEnds = Uint32Array.from(bases, ({ sizeBytes }) => {
+      baseBytes += sizeBytes;
+      return baseBytes;
     });
+    const ops = await this.#workers.deltaOps(
+      this.#layout.packPath(name),
+      name,
+      block,
+      baseBytes,
+      MOST_STREAM_BYTES,
+    );
+    const { depth, plainBytes } = block;
+    return ops && { ...ops, depth, plainBytes, baseEnds, bases: bases.map(({ base }) => base) };
   }
 
   #entryOf({ packIndex, blockIndex }: BlockAddress): BlockEntry {
     return this.#chunks.packs[packIndex]!.footer.blocks[blockIndex]!;
   }
 
-  #shrink(): void {
-    if (this.#running > 0) return;
-    for (const [key, { sizeBytes }] of this.#flat) {
+  /** Counts what an item takes now, if it is still kept; one of 0 bytes is kept no longer. */
+  #resize(key: string, item: CachedOps, sizeBytes: number): void {
+    if (this.#ops.get(key) !== item) return;
+    this.#cachedBytes += sizeBytes - item.sizeBytes;
+    item.sizeBytes = sizeBytes;
+    if (sizeBytes === 0) this.#ops.delete(key);
+    for (const [oldest, { sizeBytes: oldestBytes }] of this.#ops) {
       if (this.#cachedBytes <= CACHE_BYTES) return;
-      this.#flat.delete(key);
-      this.#cachedBytes -= sizeBytes;
+      this.#ops.delete(oldest);
+      this.#cachedBytes -= oldestBytes;
     }
   }
 }
 
-/** Whether a block is one to be taken apart. Tar headers have differences without number, and lists are short. */
-export function mayFlatten({ codec, kind, storedBytes, plainBytes }: BlockEntry): boolean {
-  const isDelta = codec === BLOCK_CODEC.delta && kind === BLOCK_KIND.data;
-  return isDelta && storedBytes <= MOST_STORED_BYTES && plainBytes <= MOST_PLAIN_BYTES;
-}
-
-const keyOf = ({ packIndex, blockIndex }: BlockAddress): string => `${packIndex}:${blockIndex}`;
-
-/** The number of the span that a place of the base lies in. */
-function spanAt(spans: readonly BaseSpan[], at: number): number {
-  let low = 0;
-  let high = spans.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (spans[middle]!.endBytes <= at) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Null for what makes no sense. */
-function readOps(streams: DeltaStreams, plainBytes: number, baseBytes: number): DeltaOps | null {
-  try {
-    return readDeltaOps(streams, plainBytes, baseBytes);
-  } catch {
-    return null;
-  }
-}
-
-/** Of literals, which it shares with what it leans on, it counts one source: its own. */
-function sizeOf({ ends, sources, differences, guesses }: FlatDelta): number {
-  const own = sources.findLast((source) => typeof source !== 'number') as Uint8Array | undefined;
-  return (
-    ends.length * PIECE_BYTES +
-    (differences.at.length + guesses.length) * DIFFERENCE_BYTES +
-    (own?.length ?? 0)
-  );
-}
-
-function literalBytes(sources: FlatDelta['sources']): number {
-  return sources.reduce<number>((sum, source) => sum + (typeof source === 'number' ? 0 : source.length), 0);
-}
-
-function isSmall({ ends, sources, differences, guesses }: FlatDelta): boolean {
-  return (
-    ends.length <= MOST_PIECES &&
-    differences.at.length + guesses.length <= MOST_DIFFERENCES &&
-    literalBytes(sources) <= MOST_LITERAL_BYTES
-  );
-}
-
-/** The pieces of a block in order: of its literals, or of its base where there is no `source`. */
-function* piecesOf(
-  { copies, literals }: DeltaOps,
-  plainBytes: number,
-): Generator<{ at: number; source: Uint8Array | null; sourceAt: number; sizeBytes: number }> {
-  let [at, literalAt] = [0, 0];
-  for (const { literalBytes: sizeBytes, copyBytes, sourceAt } of copies) {
-    yield { at, source: literals, sourceAt: literalAt, sizeBytes };
-    literalAt += sizeBytes;
-    at += sizeBytes;
-    yield { at, source: null, sourceAt, sizeBytes: copyBytes };
-    at += copyBytes;
-  }
-  yield { at, source: literals, sourceAt: literalAt, sizeBytes: plainBytes - at };
+/** Whether a block is one to be taken apart: what it says is short beside its bytes. */
+export function mayTakeApart({ codec, storedBytes, plainBytes }: BlockEntry): boolean {
+  return codec === BLOCK_CODEC.delta && storedBytes <= MOST_STORED_BYTES && plainBytes <= MOST_PLAIN_BYTES;
 }
 
 /** Null where something is wrong with what is stored: who decodes it the long way finds out what, and with which block. */

@@ -1,8 +1,8 @@
 import { loneRegion, type SharedArena, type SharedRegion } from './shared-arena.js';
 
-/** Room for a chunk, and for an ordinary block. Regions for larger ones are these doubled until they fit. */
+/** Room for a small chunk, and for an ordinary block. Regions for larger ones are these doubled until they fit. */
 const CHUNK_BYTES = 64 * 1024;
-const MOST_CHUNK_BYTES = 256 * 1024;
+const MOST_CHUNK_BYTES = 512 * 1024;
 const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /** Regions for decoded blocks and chunks, used again and again: in an arena while that has room, else on their own. */
@@ -21,6 +21,12 @@ export class RegionPool {
     while (regionBytes < sizeBytes) regionBytes *= 2;
     const free = this.#free.get(regionBytes)?.pop();
     return free ?? this.#arena?.allocate(regionBytes) ?? loneRegion(regionBytes);
+  }
+
+  /** Copies `source` into `target` from `at` on, the fast way where that can be. */
+  copy(target: Uint8Array, at: number, source: Uint8Array): void {
+    if (this.#arena) this.#arena.copy(target, at, source);
+    else target.set(source, at);
   }
 
   /** Takes a region back that no thread works on any more. */

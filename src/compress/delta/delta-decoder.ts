@@ -1,7 +1,6 @@
 import { ZstdDecompressor } from '../zstd.js';
 import { DELTA_FORMS, DELTA_STREAMS, hasDictionaryMagic, NumberReader } from './delta-format.js';
 import type { DeltaStreams } from './delta-ops.js';
-import { addDifferences, type FlatDifferences } from './flat-delta.js';
 import { ALIGNMENT_SLACK_BYTES, KernelMemory } from './kernel-memory.js';
 import { DELTA_DECODE_WASM_BASE64 } from './kernels/delta-decode-wasm.generated.js';
 
@@ -29,14 +28,6 @@ const REASONS = [
 interface StoredStream {
   plainBytes: number;
   stored: Uint8Array;
-}
-
-/** A flat delta whose pieces lie in one memory: that of the chunks it takes, in their order, and its literals after them. */
-export interface DeltaAssembly {
-  /** Of each piece its length and where it begins there. */
-  pieces: Uint32Array;
-  literals: Uint8Array;
-  differences: FlatDifferences;
 }
 
 let compiledModule: WebAssembly.Module | undefined;
@@ -80,30 +71,6 @@ export class DeltaDecoder {
       ends.push(at);
     }
     return { bytes, ends };
-  }
-
-  /** Fills `plain` with the pieces of an assembly and adds its differences. @throws Error when a piece leaves its memory or `plain` */
-  assembleInto(plain: Uint8Array, base: readonly Uint8Array[], assembly: DeltaAssembly): void {
-    const { pieces, literals, differences } = assembly;
-    const baseAt = RESERVED_BYTES + plain.length + ALIGNMENT_SLACK_BYTES;
-    const literalsAt = baseAt + base.reduce((sum, { length }) => sum + length, 0);
-    const end = literalsAt + literals.length;
-    this.#memory.ensure(end + ALIGNMENT_SLACK_BYTES);
-    let at = baseAt;
-    for (const piece of [...base, literals]) {
-      this.#memory.copyIn(at, piece);
-      at += piece.length;
-    }
-    let plainAt = RESERVED_BYTES;
-    for (let i = 0; i < pieces.length; i += 2) {
-      const [sizeBytes, source] = [pieces[i]!, baseAt + pieces[i + 1]!];
-      if (source + sizeBytes > end || plainAt + sizeBytes > RESERVED_BYTES + plain.length)
-        throw new Error('a piece of the delta leaves its bounds');
-      this.#memory.move(plainAt, source, sizeBytes);
-      plainAt += sizeBytes;
-    }
-    addDifferences(this.#memory.view(RESERVED_BYTES, plain.length), differences);
-    this.#memory.copyOut(plain, RESERVED_BYTES);
   }
 
   /** True when `payload` decodes to `plain`; bounded like {@link decodeInto}. @throws Error like it */

@@ -1,7 +1,7 @@
 import { DELTA_STREAMS, NumberReader } from './delta-format.js';
 
 /** Plain bytes that a difference covers, unless its copy ends before. */
-const DIFFERENCE_BYTES = 4;
+export const DIFFERENCE_BYTES = 4;
 
 /** The six streams of a tolerant copy, expanded, one after the other. */
 export interface DeltaStreams {
@@ -10,34 +10,29 @@ export interface DeltaStreams {
   ends: readonly number[];
 }
 
-/** A difference: what is added to bytes that were copied. */
-export interface DeltaDifference {
-  /** Place of the first byte in the plain bytes. */
-  at: number;
-  /** 1 to 4. */
-  sizeBytes: number;
-  value: number;
-}
-
-/** One copy of a tolerant copy, with the literals before it. */
-export interface DeltaCopy {
-  literalBytes: number;
-  copyBytes: number;
-  /** Where it begins in the base. */
-  sourceAt: number;
-}
-
-/** What a tolerant copy says. */
+/** What a tolerant copy says, in few bytes: between its copies, and after the last, lie literals. */
 export interface DeltaOps {
-  copies: DeltaCopy[];
-  /** Of all copies in order; those left after the last copy end the plain bytes. */
+  /** Of each copy, where it begins and ends in the plain bytes, and where it begins in the base. */
+  copyStarts: Uint32Array;
+  copyEnds: Uint32Array;
+  sources: Uint32Array;
+  /** Those before each copy, all together. */
+  literalsBefore: Uint32Array;
   literals: Uint8Array;
-  /** In the order of their places. */
-  differences: DeltaDifference[];
+  /** Of each difference, in order, the first byte in the plain bytes, and what is added there. */
+  differencesAt: Uint32Array;
+  differences: Uint32Array;
+}
+
+/** Bytes of memory that a list of ops takes. */
+export function sizeOfOps(ops: DeltaOps): number {
+  const { copyStarts, copyEnds, sources, literalsBefore, literals, differencesAt, differences } = ops;
+  const lists = [copyStarts, copyEnds, sources, literalsBefore, literals, differencesAt, differences];
+  return lists.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /**
- * Reads the streams of a tolerant copy (docs/format.md, "Delta block") as a list.
+ * Reads the streams of a tolerant copy (docs/format.md, "Delta block") as lists of their own memory.
  * @throws Error when they do not make `plainBytes` out of a base of `baseBytes`
  */
 export function readDeltaOps({ bytes, ends }: DeltaStreams, plainBytes: number, baseBytes: number): DeltaOps {
@@ -45,55 +40,71 @@ export function readDeltaOps({ bytes, ends }: DeltaStreams, plainBytes: number, 
   const [literalLengths, copyLengths, shifts] = streams
     .slice(0, 3)
     .map((stream) => new NumberReader(stream, 0));
-  const literals = streams[5]!;
-  const copies: DeltaCopy[] = [];
-  const spans: { at: number; endBytes: number }[] = [];
+  const literals = streams[5]!.slice();
+  const count = countNumbers(streams[0]!);
+  const copyStarts = new Uint32Array(count);
+  const copyEnds = new Uint32Array(count);
+  const sources = new Uint32Array(count);
+  const literalsBefore = new Uint32Array(count);
   let [at, literalAt, sourceEnd] = [0, 0, 0];
-  while (literalLengths!.at < streams[0]!.length) {
+  for (let i = 0; i < count; i++) {
     const literalBytes = literalLengths!.next();
     const copyBytes = copyLengths!.next();
     const shift = shifts!.next();
-    const sourceAt = (sourceEnd + literalBytes + ((shift >>> 1) ^ -(shift & 1))) >>> 0;
-    literalAt += literalBytes;
+    const source = (sourceEnd + literalBytes + ((shift >>> 1) ^ -(shift & 1))) >>> 0;
     at += literalBytes;
-    spans.push({ at, endBytes: at + copyBytes });
+    literalAt += literalBytes;
+    copyStarts[i] = at;
     at += copyBytes;
-    sourceEnd = sourceAt + copyBytes;
+    sourceEnd = source + copyBytes;
     if (copyBytes === 0 || literalAt > literals.length || at > plainBytes || sourceEnd > baseBytes)
       throw new Error('a copy or a literal leaves its bounds');
-    copies.push({ literalBytes, copyBytes, sourceAt });
+    copyEnds[i] = at;
+    sources[i] = source;
+    literalsBefore[i] = literalAt;
   }
-  if (copyLengths!.at !== streams[1]!.length || shifts!.at !== streams[2]!.length)
-    throw new Error('there is more in the streams than in the block');
+  const isUsedUp = [literalLengths, copyLengths, shifts].every(
+    (reader, i) => reader!.at === streams[i]!.length,
+  );
+  if (!isUsedUp) throw new Error('there is more in the streams than in the block');
   if (literals.length - literalAt !== plainBytes - at)
     throw new Error('the literals do not end with the block');
-  return { copies, literals, differences: placeDifferences(streams[3]!, streams[4]!, spans) };
+  const copies = { copyStarts, copyEnds, sources, literalsBefore, literals };
+  return { ...copies, ...placeDifferences(streams[3]!, streams[4]!, copyStarts, copyEnds) };
 }
 
 /** Finds the places of the differences by counting through the copied bytes. */
 function placeDifferences(
   gaps: Uint8Array,
   values: Uint8Array,
-  copied: readonly { at: number; endBytes: number }[],
-): DeltaDifference[] {
+  copyStarts: Uint32Array,
+  copyEnds: Uint32Array,
+): Pick<DeltaOps, 'differencesAt' | 'differences'> {
   const reader = new NumberReader(gaps, 0);
+  const count = countNumbers(gaps);
+  if (values.length !== count * DIFFERENCE_BYTES) throw new Error('differences are missing or left over');
   const view = new DataView(values.buffer, values.byteOffset, values.length);
-  const differences: DeltaDifference[] = [];
-  let span = 0;
-  let at = copied[0]?.at ?? 0;
-  let valueAt = 0;
-  while (reader.at < gaps.length) {
+  const differencesAt = new Uint32Array(count);
+  const differences = new Uint32Array(count);
+  let copy = 0;
+  let at = copyStarts[0] ?? 0;
+  for (let i = 0; i < count; i++) {
     let gap = reader.next();
-    for (; copied[span] !== undefined && gap >= copied[span]!.endBytes - at; at = copied[++span]?.at ?? 0)
-      gap -= copied[span]!.endBytes - at;
-    const current = copied[span];
-    if (!current || valueAt + 4 > values.length) throw new Error('the differences do not fit the copies');
+    for (; copy < copyEnds.length && gap >= copyEnds[copy]! - at; at = copyStarts[++copy] ?? 0)
+      gap -= copyEnds[copy]! - at;
+    if (copy >= copyEnds.length) throw new Error('the differences do not fit the copies');
     at += gap;
-    const sizeBytes = Math.min(DIFFERENCE_BYTES, current.endBytes - at);
-    differences.push({ at, sizeBytes, value: view.getUint32(valueAt, true) });
-    valueAt += 4;
-    at += sizeBytes;
+    differencesAt[i] = at;
+    differences[i] = view.getUint32(i * DIFFERENCE_BYTES, true);
+    at = Math.min(at + DIFFERENCE_BYTES, copyEnds[copy]!);
   }
-  if (valueAt !== values.length) throw new Error('differences are left over');
-  return differences;
+  if (reader.at !== gaps.length) throw new Error('a gap is cut off');
+  return { differencesAt, differences };
+}
+
+/** Each number ends with a byte below 128. */
+function countNumbers(stream: Uint8Array): number {
+  let count = 0;
+  for (const byte of stream) if (byte < 128) count++;
+  return count;
 }
