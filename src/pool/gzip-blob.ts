@@ -10,6 +10,7 @@ import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
 import { storeCorrected } from './corrected-blob.js';
 import type { FileRegion, GzipProofTask, GzipWorkers } from './gzip-workers.js';
+import { readAhead } from './read-ahead.js';
 
 /** Why an encoder may be lacking whose streams a model comes near. */
 const CORRECTABLE: ReadonlySet<VerbatimReason> = new Set(['unknown-encoder', 'differs-late']);
@@ -40,11 +41,11 @@ export async function storeGzip(
   onRead: (doneBytes: number) => void,
 ): Promise<StoredGzip> {
   const file = await open(region.path, 'r');
-  const readAt: ReadAt = async (into, position) => {
+  const readAt = readAhead(async (into, position) => {
     onRead(position);
     const length = Math.max(0, Math.min(into.length, region.sizeBytes - position));
     return (await file.read(into, 0, length, region.offsetBytes + position)).bytesRead;
-  };
+  });
   try {
     const opened = (await task.likely) === null ? null : await storeOpen(ingest, readAt, task);
     const proof = await task.proof;
