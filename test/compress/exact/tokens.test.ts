@@ -207,6 +207,13 @@ describe('a gzip file that no encoder makes', () => {
     expect(sha256Hex(made)).toBe(found.digestHex);
   });
 
+  it('is told by its beginning, also where that is one stretch', () => {
+    const plain = makeInput('skewed', 3, 320_000);
+    const bytes = gzipSync(plain, { memLevel: 3 });
+    expect(bytes.length).toBeGreaterThan(128 * 1024);
+    expect(correct(bytes)?.found).toMatchObject({ plainBytes: plain.length, digestHex: sha256Hex(bytes) });
+  });
+
   it('is left where corrections would take more than a tenth of it, or its checksum is wrong', () => {
     expect(correct(whimsicalGzip(TAR))).toBeNull();
     const wrong = new Uint8Array(gzipSync(TAR, { memLevel: 3 }));

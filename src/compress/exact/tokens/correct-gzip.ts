@@ -196,12 +196,10 @@ function shareOf(file: CompressedFile, deflateAt: number, model: TokenModel): nu
   const taker = new StreamTaker(file, model, Math.min(file.sizeBytes, deflateAt + PROBE_BYTES));
   taker.begin(deflateAt);
   let bytes = 0;
-  let end = deflateAt;
   try {
     for (;;) {
       const piece = taker.step();
       if (!piece) break;
-      end = taker.position;
       if (piece.frame) bytes += piece.frame.tokens.length + piece.frame.blocks.length;
       if (piece.endAt !== null) break;
     }
@@ -209,7 +207,7 @@ function shareOf(file: CompressedFile, deflateAt: number, model: TokenModel): nu
     if (error instanceof CannotTakeApart) return 1;
     throw error;
   }
-  return (bytes + taker.pendingBytes) / Math.max(1, end - deflateAt);
+  return (bytes + taker.pendingBytes) / Math.max(1, taker.position - deflateAt);
 }
 
 function copyFrame({ plainBytes, blockCount, tokens, blocks }: CorrectionFrame): CorrectionFrame {
