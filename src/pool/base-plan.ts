@@ -33,9 +33,23 @@ export interface BaseFault {
  * that leans on it: then the copy that this was written against is missing; POOL_DAMAGED when they are too many bytes
  */
 export function planBases(chunks: ChunkCatalog, address: BlockAddress): BaseBlock[] {
+  const blocks = new Map<string, BaseBlock>();
+  for (const { packIndex, blockIndex, depth, ...base } of basesInOrder(chunks, address)) {
+    const key = `${packIndex}:${blockIndex}`;
+    const planned = blocks.get(key) ?? { packIndex, blockIndex, depth, bases: [] };
+    planned.bases.push(base);
+    blocks.set(key, planned);
+  }
+  return [...blocks.values()].sort((a, b) => b.depth - a.depth);
+}
+
+/** The bases of a delta block, in the order of their numbers. @throws DbupError like {@link planBases} */
+export function* basesInOrder(
+  chunks: ChunkCatalog,
+  address: BlockAddress,
+): Generator<PlannedBase & BlockAddress & { depth: number }> {
   const { name, footer } = chunks.packs[address.packIndex]!;
   const block = footer.blocks[address.blockIndex]!;
-  const blocks = new Map<string, BaseBlock>();
   let totalBytes = 0;
   for (let number = 0; number < block.baseCount; number++) {
     const at = (block.firstBase + number) * 32;
@@ -49,12 +63,8 @@ export function planBases(chunks: ChunkCatalog, address: BlockAddress): BaseBloc
     }
     totalBytes += sizeBytes;
     if (totalBytes > LIMITS.deltaBaseBytes) throw tooManyBytes(name, block.offsetBytes);
-    const key = `${packIndex}:${blockIndex}`;
-    const planned = blocks.get(key) ?? { packIndex, blockIndex, depth, bases: [] };
-    planned.bases.push({ number, offsetBytes, sizeBytes, id });
-    blocks.set(key, planned);
+    yield { number, id, packIndex, blockIndex, depth, offsetBytes, sizeBytes };
   }
-  return [...blocks.values()].sort((a, b) => b.depth - a.depth);
 }
 
 /** Compares the bases of a delta block with their ids. @param pieces their bytes @returns the first that is wrong, or null */

@@ -48,15 +48,24 @@ export interface DecodeJob {
   chunks?: ChunksToCheck;
 }
 
-/** Make a chunk of what was copied into `buffer` from `bufferOffsetBytes` on. */
-export interface FinishChunkJob {
-  type: 'finishChunk';
+/** Make a chunk of what was copied into `buffer` from `bufferOffsetBytes` on, or of a chunk that was kept. */
+export interface MakeChunkJob {
+  type: 'makeChunk';
   buffer: SharedArrayBuffer;
   bufferOffsetBytes: number;
   sizeBytes: number;
-  program: DeltaProgram;
+  /** A {@link MadeChunk.kept} in its place stands for all it does. */
+  from: DeltaProgram | Uint8Array;
   /** Of the chunk, 32 bytes. */
   id: Uint8Array;
+}
+
+/** What became of a chunk. */
+export interface MadeChunk {
+  /** Whether it is what its id says. */
+  isRight: boolean;
+  /** The chunk in few bytes, where it took long to make and is likely to be wanted again; else null. */
+  kept: Uint8Array | null;
 }
 
 /** Read a delta block and list what it says. */
@@ -135,7 +144,7 @@ export type BlockJob =
   | DeltaJob
   | StoreDeltaJob
   | DecodeJob
-  | FinishChunkJob
+  | MakeChunkJob
   | DeltaOpsJob
   | HashFileJob;
 

@@ -1,7 +1,7 @@
 import { createSketcher, SKETCH_FEATURES } from '../chunk/sketch/sketcher.js';
-import { type DeltaOps, readDeltaOps } from '../compress/delta/delta-ops.js';
-import { runDeltaProgram } from '../compress/delta/delta-program.js';
-import { ZstdDecompressor } from '../compress/zstd.js';
+import type { DeltaOps } from '../compress/delta/delta-ops.js';
+import { countSteps, runDeltaProgram } from '../compress/delta/delta-program.js';
+import { ZstdCompressor, ZstdDecompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
@@ -12,9 +12,10 @@ import {
   DELTA_DAMAGED,
   type DecodeJob,
   type DeltaOpsJob,
-  type FinishChunkJob,
   type HashFileJob,
   type HashJob,
+  type MadeChunk,
+  type MakeChunkJob,
   type SketchJob,
 } from './block-job.js';
 import { compressBlock, findDelta, storeDelta } from './encode-block.js';
@@ -29,6 +30,10 @@ const SCRATCH_STEP_BYTES = 1024 * 1024;
 const decompressor = new ZstdDecompressor();
 let scratch = new Uint8Array(0);
 let workspace = new Uint8Array(0);
+/** Of chunks that took so many steps, most are headers of a tar, wanted for their names first and as bases then. */
+const LEAST_KEPT_STEPS = 1024;
+const KEEPER_TABLE_LOG = 14;
+let keeper: ZstdCompressor | undefined;
 
 /** Does what a block job asks for, in a worker thread or in the main one. */
 export class BlockJobs {
@@ -55,8 +60,8 @@ export class BlockJobs {
         return storeDelta(job);
       case 'decode':
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
-      case 'finishChunk':
-        return finishChunk(job);
+      case 'makeChunk':
+        return makeChunk(job);
       case 'deltaOps':
         return listDelta(job, (into, position) => this.#readPack(job.path, into, position));
       case 'hashFile':
@@ -134,27 +139,39 @@ function readStored(
 function listDelta(job: DeltaOpsJob, read: PackRead): DeltaOps | null {
   const stored = readStored(job, read);
   try {
-    const streams = threadDeltaDecoder().expand(stored, job.plainBytes, job.mostStreamBytes);
-    return streams && readDeltaOps(streams, job.plainBytes, job.baseBytes);
+    const { plainBytes, baseBytes, mostStreamBytes } = job;
+    return threadDeltaDecoder().listOps(stored, plainBytes, baseBytes, mostStreamBytes);
   } catch (error) {
     throw damaged(`the delta says: ${(error as Error).message}`, DELTA_DAMAGED);
   }
 }
 
-/** Whether that gives the chunk. */
-function finishChunk({ buffer, bufferOffsetBytes, sizeBytes, program, id }: FinishChunkJob): boolean {
+function makeChunk({ buffer, bufferOffsetBytes, sizeBytes, from, id }: MakeChunkJob): MadeChunk {
   const chunk = new Uint8Array(buffer, bufferOffsetBytes, sizeBytes);
-  const neededBytes = sizeBytes + program.scratch.length;
+  const isKept = from instanceof Uint8Array;
+  const neededBytes = isKept ? sizeBytes : sizeBytes + from.scratch.length;
   if (workspace.length < neededBytes)
     workspace = new Uint8Array(Math.ceil(neededBytes / SCRATCH_STEP_BYTES) * SCRATCH_STEP_BYTES);
-  workspace.set(chunk);
-  workspace.set(program.scratch, sizeBytes);
-  runDeltaProgram(workspace, program);
   const made = workspace.subarray(0, sizeBytes);
+  if (isKept) decompress(made, from);
+  else {
+    made.set(chunk);
+    workspace.set(from.scratch, sizeBytes);
+    runDeltaProgram(workspace, from);
+  }
   chunk.set(made);
   const idMade = Buffer.alloc(32);
   sha256Into(made, idMade, 0);
-  return idMade.equals(id);
+  const isRight = idMade.equals(id);
+  const isWorthKeeping = isRight && !isKept && countSteps(from) >= LEAST_KEPT_STEPS;
+  return { isRight, kept: isWorthKeeping ? shorten(made) : null };
+}
+
+/** The bytes in an eighth of them, for {@link decompress}; null where that is too little. */
+function shorten(bytes: Uint8Array): Uint8Array | null {
+  keeper ??= new ZstdCompressor(1, { tableLog: KEEPER_TABLE_LOG });
+  const frame = keeper.compress(bytes);
+  return frame.length <= bytes.length / 8 ? frame.slice() : null;
 }
 
 /** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */

@@ -15,6 +15,7 @@ import {
   type DecodeJob,
   type DeltaOpsJob,
   type FoundDelta,
+  type MadeChunk,
   type StoreDeltaJob,
 } from './block-job.js';
 import type { BlockJobs } from './block-jobs.js';
@@ -166,16 +167,19 @@ export class BlockWorkers {
     return this.#read({ type: 'deltaOps', ...place, baseBytes, mostStreamBytes }, packName);
   }
 
-  /** Makes a chunk of what was copied to the beginning of a region. @returns whether that gave the chunk `id` */
-  finishChunk(
+  /**
+   * Makes a chunk of what was copied to the beginning of a region, by a program, whose memory is gone then, or of what was kept when it
+   * was made before.
+   */
+  makeChunk(
     { buffer, offsetBytes }: SharedRegion,
     sizeBytes: number,
-    program: DeltaProgram,
+    from: DeltaProgram | Uint8Array,
     id: Uint8Array,
-  ): Promise<boolean> {
+  ): Promise<MadeChunk> {
     const place = { buffer, bufferOffsetBytes: offsetBytes, sizeBytes };
     // A copy: a view would carry over to the thread all that it is a view of.
-    return this.#run({ type: 'finishChunk', ...place, program, id: new Uint8Array(id) });
+    return this.#run({ type: 'makeChunk', ...place, from, id: new Uint8Array(id) });
   }
 
   async #read<Result>(job: DecodeJob | DeltaOpsJob, packName: string): Promise<Result> {
@@ -225,13 +229,16 @@ export class BlockWorkers {
    * To look for deltas takes memory, and most of the time: half of the threads do it, and what else is done for deltas,
    * which takes memory, too, is left to the others.
    */
-  #shareOf({ type }: BlockJob): WorkerShare {
+  #shareOf(job: BlockJob): WorkerShare {
+    const { type } = job;
     const searching = Math.max(1, this.threads >> 1);
     if (type === 'encodeDelta') return { to: searching, weight: CODING_WEIGHT };
     if (type === 'compress') return { weight: CODING_WEIGHT };
     const others = { from: Math.min(searching, this.threads - 1) };
     if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
-    return type === 'decode' && this.#searches ? others : {};
+    const share = this.#searches ? others : {};
+    if (type === 'makeChunk') return { ...share, handOver: memoryOf(job.from) };
+    return type === 'decode' || type === 'deltaOps' ? share : {};
   }
 
   async #run<Result>(job: BlockJob): Promise<Result> {
@@ -241,6 +248,12 @@ export class BlockWorkers {
     this.#here ??= import('./block-jobs.js').then(({ BlockJobs }) => new BlockJobs(this.#reads));
     return (await this.#here).run(job) as Result;
   }
+}
+
+/** What is of no use here once a thread has it. */
+function memoryOf(from: DeltaProgram | Uint8Array): ArrayBuffer[] {
+  if (from instanceof Uint8Array) return [];
+  return [from.steps, from.literals, from.scratch].map(({ buffer }) => buffer as ArrayBuffer);
 }
 
 /** Tells a thread where bases lie; bases that are neighbours in memory become one piece. */
@@ -263,8 +276,8 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
 function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
-  if (job.type === 'deltaOps') return job.storedBytes;
-  if (job.type === 'finishChunk') return job.sizeBytes;
+  if (job.type === 'deltaOps') return job.plainBytes;
+  if (job.type === 'makeChunk' && job.sizeBytes <= HERE_DELTA_BYTES) return job.sizeBytes;
   if (job.type !== 'decode' || (job.base && job.plainBytes > HERE_DELTA_BYTES))
     return Number.POSITIVE_INFINITY;
   return job.plainBytes;

@@ -11,9 +11,12 @@ import type { RegionPool } from './region-pool.js';
 import type { SharedRegion } from './shared-arena.js';
 
 /** Steps of plans carried out together, at least, 12 bytes each. */
-const STEPS_TOGETHER = 48 * 1024;
-/** Chunks followed down side by side: what one waits for, others mostly need. */
-const PLANS_AT_ONCE = 4;
+const STEPS_TOGETHER = 32 * 1024;
+/** Chunks planned before it is looked how many steps that makes. */
+const PLANS_IN_A_ROW = 4;
+
+/** Of chunks that were made, compressed. */
+const KEPT_BYTES = 2 * 1024 * 1024;
 
 /** A chunk to be made. */
 export interface WantedChunk {
@@ -41,6 +44,9 @@ export class ChunkMaker {
   readonly #workers: BlockWorkers;
   readonly #lease: (address: BlockAddress) => BlockLease;
   readonly #regions: RegionPool;
+  /** Chunks that took long to make, in few bytes, the oldest first. */
+  readonly #kept = new Map<string, Uint8Array>();
+  #keptBytes = 0;
 
   constructor(
     parts: { layout: PoolLayout; chunks: ChunkCatalog; workers: BlockWorkers },
@@ -65,17 +71,19 @@ export class ChunkMaker {
    */
   async make(chunks: readonly WantedChunk[]): Promise<(DbupError | null)[]> {
     const made = new Set<WantedChunk>();
+    for (const done of await this.#makeOfKept(chunks)) made.add(done);
+    const left = chunks.filter((wanted) => !made.has(wanted));
     let together: Planned[] = [];
     let steps = 0;
-    for (let first = 0; first < chunks.length; first += PLANS_AT_ONCE) {
-      const some = chunks.slice(first, first + PLANS_AT_ONCE);
+    for (let first = 0; first < left.length; first += PLANS_IN_A_ROW) {
+      const some = left.slice(first, first + PLANS_IN_A_ROW);
       const plans = await Promise.all(some.map(({ place }) => this.#chains.plan(place)));
       for (const [i, plan] of plans.entries()) {
         if (!plan) continue;
         together.push({ wanted: some[i]!, plan, isLost: false });
         steps += countSteps(plan.program);
       }
-      if (steps <= STEPS_TOGETHER && first + PLANS_AT_ONCE < chunks.length) continue;
+      if (steps <= STEPS_TOGETHER && first + PLANS_IN_A_ROW < left.length) continue;
       for (const done of await this.#carryOut(together)) made.add(done);
       together = [];
       steps = 0;
@@ -90,7 +98,7 @@ export class ChunkMaker {
     for (const { block, lease } of leaseInTurn(shareBlocks(together), this.#lease)) {
       try {
         await lease.ready;
-        for (const { planned, pieces } of block.uses) this.#place(planned, pieces, lease.region.bytes);
+        for (const { planned, pieces } of block.uses) this.#place(planned, pieces, lease.region);
       } catch (error) {
         if (!(error instanceof DbupError)) throw error;
         for (const { planned } of block.uses) planned.isLost = true;
@@ -99,20 +107,43 @@ export class ChunkMaker {
       }
     }
     const whole = together.filter(({ isLost }) => !isLost);
-    const areRight = await Promise.all(
+    const made = await Promise.all(
       whole.map(({ wanted: { id, into, place }, plan }) =>
-        this.#workers.finishChunk(into, place.sizeBytes, plan.program, id),
+        this.#workers.makeChunk(into, place.sizeBytes, plan.program, id),
       ),
     );
-    return whole.filter((_, i) => areRight[i]).map(({ wanted }) => wanted);
+    for (const [i, { kept }] of made.entries()) if (kept) this.#keep(whole[i]!.wanted, kept);
+    return whole.filter((_, i) => made[i]!.isRight).map(({ wanted }) => wanted);
   }
 
-  #place({ wanted: { into, place }, plan }: Planned, pieces: Uint32Array, block: Uint8Array): void {
+  /** @returns the chunks that were made before, and are here now */
+  async #makeOfKept(chunks: readonly WantedChunk[]): Promise<WantedChunk[]> {
+    const known = chunks.filter(({ place }) => this.#kept.has(keyOf(place)));
+    const made = await Promise.all(
+      known.map(({ place, into, id }) =>
+        this.#workers.makeChunk(into, place.sizeBytes, this.#kept.get(keyOf(place))!, id),
+      ),
+    );
+    return known.filter((_, i) => made[i]!.isRight);
+  }
+
+  #keep({ place }: WantedChunk, kept: Uint8Array): void {
+    const key = keyOf(place);
+    this.#keptBytes += kept.length - (this.#kept.get(key)?.length ?? 0);
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    for (const [oldest, { length }] of this.#kept) {
+      if (this.#keptBytes <= KEPT_BYTES) return;
+      this.#kept.delete(oldest);
+      this.#keptBytes -= length;
+    }
+  }
+
+  #place({ wanted: { into, place }, plan }: Planned, pieces: Uint32Array, block: SharedRegion): void {
     for (let i = 0; i < pieces.length; i += 3) {
-      const at = pieces[i + 2]!;
-      const piece = block.subarray(pieces[i]!, pieces[i + 1]!);
-      if (at < place.sizeBytes) this.#regions.copy(into.bytes, at, piece);
-      else plan.program.scratch.set(piece, at - place.sizeBytes);
+      const [from, to, at] = [pieces[i]!, pieces[i + 1]!, pieces[i + 2]!];
+      if (at < place.sizeBytes) this.#regions.move(into, at, block, from, to - from);
+      else plan.program.scratch.set(block.bytes.subarray(from, to), at - place.sizeBytes);
     }
   }
 
@@ -131,6 +162,10 @@ export class ChunkMaker {
       lease.release();
     }
   }
+}
+
+function keyOf({ packIndex, blockIndex, offsetBytes }: ChunkLocation): string {
+  return `${packIndex}:${blockIndex}:${offsetBytes}`;
 }
 
 /** The blocks that plans need, each once, the deepest first and those of a pack in order. */

@@ -25,12 +25,18 @@ export interface ChunkPlan {
   program: DeltaProgram;
 }
 
+/** Where in the pool a base chunk lies. */
+export interface BasePlace extends BlockAddress {
+  depth: number;
+  offsetBytes: number;
+}
+
 /** A block's ops, and where in the pool its base lies: of each base chunk where it ends in the base, and its place. */
 export interface LeaningOps extends DeltaOps {
   depth: number;
   plainBytes: number;
   baseEnds: Uint32Array;
-  bases: readonly (BlockAddress & { depth: number; offsetBytes: number })[];
+  bases: readonly BasePlace[];
 }
 
 /** A block of which pieces are wanted, while it is not known how they come about. */

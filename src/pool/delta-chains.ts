@@ -1,13 +1,14 @@
 import type { ChunkLocation } from '../catalog/chunk-table.js';
-import { sizeOfOps } from '../compress/delta/delta-ops.js';
+import { type DeltaOps, memoryOfOps } from '../compress/delta/delta-ops.js';
 import { DbupError } from '../core/errors.js';
 import { BLOCK_CODEC, type BlockEntry } from '../format/block-entry.js';
 import type { PoolLayout } from '../store/pool-layout.js';
-import { planBases } from './base-plan.js';
+import { basesInOrder } from './base-plan.js';
 import { DELTA_DAMAGED } from './block-job.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
-import { type ChunkPlan, ChunkPlanner, type LeaningOps } from './chunk-plan.js';
+import { type BasePlace, type ChunkPlan, ChunkPlanner, type LeaningOps } from './chunk-plan.js';
+import { TurnQueue } from './turn-queue.js';
 
 /** Of larger deltas the bytes are wanted, not the way to them. */
 const MOST_STORED_BYTES = 256 * 1024;
@@ -15,7 +16,9 @@ const MOST_STORED_BYTES = 256 * 1024;
 const MOST_PLAIN_BYTES = 2 * 1024 * 1024;
 const MOST_STREAM_BYTES = 512 * 1024;
 /** Of what blocks say: the next chunk mostly lies in the same ones. */
-const CACHE_BYTES = 8 * 1024 * 1024;
+const CACHE_BYTES = 4 * 1024 * 1024;
+/** Each takes a MiB or two: while some wait for what blocks say, others go on. */
+const PLANS_AT_ONCE = 4;
 const BASE_BYTES = 64;
 const ENTRY_BYTES = 400;
 
@@ -34,6 +37,7 @@ export class DeltaChains {
   readonly #workers: BlockWorkers;
   /** By block, the least recently used first. */
   readonly #ops = new Map<string, CachedOps>();
+  readonly #turns = new TurnQueue(PLANS_AT_ONCE);
   readonly #freePlanners: ChunkPlanner[] = [];
   #cachedBytes = 0;
 
@@ -55,12 +59,14 @@ export class DeltaChains {
    */
   async plan(chunk: ChunkLocation): Promise<ChunkPlan | null> {
     if ((await this.#opsOf(chunk)) === null) return null;
-    const planner = this.#freePlanners.pop() ?? new ChunkPlanner();
-    try {
-      return await this.#walk(planner, chunk);
-    } finally {
-      this.#freePlanners.push(planner);
-    }
+    return this.#turns.add(async () => {
+      const planner = this.#freePlanners.pop() ?? new ChunkPlanner();
+      try {
+        return await this.#walk(planner, chunk);
+      } finally {
+        this.#freePlanners.push(planner);
+      }
+    }).done;
   }
 
   async #walk(planner: ChunkPlanner, chunk: ChunkLocation): Promise<ChunkPlan | null> {
@@ -93,7 +99,7 @@ export class DeltaChains {
     this.#cachedBytes += item.sizeBytes;
     item.ops.then(
       (ops) => {
-        const opsBytes = ops ? sizeOfOps(ops) + ops.bases.length * BASE_BYTES : 0;
+        const opsBytes = ops ? sizeOf(ops) + ops.bases.length * BASE_BYTES : 0;
         this.#resize(key, item, item.sizeBytes + opsBytes);
       },
       () => this.#resize(key, item, 0),
@@ -104,19 +110,15 @@ export class DeltaChains {
   async #readOps(address: BlockAddress): Promise<LeaningOps | null> {
     const block = this.#entryOf(address);
     const { name } = this.#chunks.packs[address.packIndex]!;
-    const bases = planBases(this.#chunks, address)
-      .flatMap(({ packIndex, blockIndex, depth, bases: inBlock }) =>
-        inBlock.map(({ number, offsetBytes, sizeBytes }) => ({
-          ...{ number, sizeBytes },
-          base: { packIndex, blockIndex, depth, offsetBytes },
-        })),
-      )
-      .sort((a, b) => a.number - b.number);
+    const baseEnds = new Uint32Array(block.baseCount);
+    const bases: BasePlace[] = [];
     let baseBytes = 0;
-    const baseEnds = Uint32Array.from(bases, ({ sizeBytes }) => {
+    for (const base of basesInOrder(this.#chunks, address)) {
+      const { number, packIndex, blockIndex, depth, offsetBytes, sizeBytes } = base;
       baseBytes += sizeBytes;
-      return baseBytes;
-    });
+      baseEnds[number] = baseBytes;
+      bases.push({ packIndex, blockIndex, depth, offsetBytes });
+    }
     const ops = await this.#workers.deltaOps(
       this.#layout.packPath(name),
       name,
@@ -125,7 +127,7 @@ export class DeltaChains {
       MOST_STREAM_BYTES,
     );
     const { depth, plainBytes } = block;
-    return ops && { ...ops, depth, plainBytes, baseEnds, bases: bases.map(({ base }) => base) };
+    return ops && { ...ops, depth, plainBytes, baseEnds, bases };
   }
 
   #entryOf({ packIndex, blockIndex }: BlockAddress): BlockEntry {
@@ -149,6 +151,10 @@ export class DeltaChains {
 /** Whether a block is one to be taken apart: what it says is short beside its bytes. */
 export function mayTakeApart({ codec, storedBytes, plainBytes }: BlockEntry): boolean {
   return codec === BLOCK_CODEC.delta && storedBytes <= MOST_STORED_BYTES && plainBytes <= MOST_PLAIN_BYTES;
+}
+
+function sizeOf(ops: DeltaOps): number {
+  return memoryOfOps(ops).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** Null where something is wrong with what is stored: who decodes it the long way finds out what, and with which block. */

@@ -57,6 +57,17 @@ export class SharedArena {
     }
   }
 
+  /** {@link copy} of `sizeBytes` between regions, without a view of them. */
+  move(target: SharedRegion, at: number, source: SharedRegion, from: number, sizeBytes: number): void {
+    if (target.buffer === this.#buffer && source.buffer === this.#buffer) {
+      if (at + sizeBytes > target.bytes.length || from + sizeBytes > source.bytes.length)
+        throw new RangeError('the bytes do not fit');
+      this.#copy(target.offsetBytes + at, source.offsetBytes + from, sizeBytes);
+    } else {
+      target.bytes.set(source.bytes.subarray(from, from + sizeBytes), at);
+    }
+  }
+
   createChunker(parameters: ChunkerParameters): Chunker {
     return createChunker(parameters, this.#memory);
   }

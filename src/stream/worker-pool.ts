@@ -30,6 +30,8 @@ export interface WorkerShare {
   to?: number | undefined;
   /** How long it takes, by a short one: what comes after it goes to other threads meanwhile. */
   weight?: number | undefined;
+  /** Memory in the job that the thread gets instead of a copy: it is gone here. */
+  handOver?: ArrayBuffer[] | undefined;
 }
 
 /** What a worker answers. An error crosses as its message and code: classes do not survive the thread border. */
@@ -62,8 +64,11 @@ export class WorkerPool<Job extends { type: string }> {
    * Runs a job.
    * @throws Error with the worker's message and `code`, or when the worker died
    */
-  run<Result>(job: Job, { from = 0, to = this.#size, weight = 1 }: WorkerShare = {}): Promise<Result> {
-    return this.#closed ? refused() : this.#send(this.#leastBusy(from, to), job, weight);
+  run<Result>(
+    job: Job,
+    { from = 0, to = this.#size, weight = 1, handOver = [] }: WorkerShare = {},
+  ): Promise<Result> {
+    return this.#closed ? refused() : this.#send(this.#leastBusy(from, to), job, weight, handOver);
   }
 
   /** Keeps to the thread with the fewest lanes. The caller closes the lane. */
@@ -83,13 +88,13 @@ export class WorkerPool<Job extends { type: string }> {
     };
   }
 
-  #send<Result>(member: Member, job: Job, weight = 1): Promise<Result> {
+  #send<Result>(member: Member, job: Job, weight = 1, handOver: ArrayBuffer[] = []): Promise<Result> {
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
       member.pending.set(id, { weight, resolve, reject });
       member.weight += weight;
       member.worker.ref();
-      member.worker.postMessage({ id, job });
+      member.worker.postMessage({ id, job }, handOver);
     });
   }
 

@@ -1,11 +1,13 @@
 import { ZstdDecompressor } from '../zstd.js';
 import { DELTA_FORMS, DELTA_STREAMS, hasDictionaryMagic, NumberReader } from './delta-format.js';
-import type { DeltaStreams } from './delta-ops.js';
+import type { DeltaOps } from './delta-ops.js';
 import { ALIGNMENT_SLACK_BYTES, KernelMemory } from './kernel-memory.js';
 import { DELTA_DECODE_WASM_BASE64 } from './kernels/delta-decode-wasm.generated.js';
 
 interface DecodeKernel {
   decode(base: number, baseBytes: number, plain: number, plainBytes: number, streams: number): number;
+  countNumbers(from: number, end: number): number;
+  list(baseBytes: number, plainBytes: number, streams: number, lists: number, copies: number): number;
 }
 
 /** The kernel's own static data lies below. */
@@ -54,23 +56,37 @@ export class DeltaDecoder {
   }
 
   /**
-   * The streams of a payload, for `readDeltaOps`; null when it is no tolerant copy, or when they have more than `mostBytes`.
+   * What a tolerant copy says; null for a payload of another form, or with streams of more than `mostStreamBytes`.
    * @throws Error that says what is wrong with the payload
    */
-  expand(payload: Uint8Array, plainBytes: number, mostBytes: number): DeltaStreams | null {
+  listOps(
+    payload: Uint8Array,
+    plainBytes: number,
+    baseBytes: number,
+    mostStreamBytes: number,
+  ): DeltaOps | null {
     if (payload[0] !== DELTA_FORMS.tolerantCopy) return null;
     const streams = splitStreams(payload, plainBytes);
-    const sizeBytes = streams.reduce((sum, stream) => sum + stream.plainBytes, 0);
-    if (sizeBytes > mostBytes) return null;
-    const bytes = new Uint8Array(sizeBytes);
-    const ends: number[] = [];
-    let at = 0;
-    for (const stream of streams) {
-      this.#expand(bytes.subarray(at, at + stream.plainBytes), stream.stored);
-      at += stream.plainBytes;
-      ends.push(at);
-    }
-    return { bytes, ends };
+    const streamBytes = streams.reduce((sum, stream) => sum + stream.plainBytes, 0);
+    if (streamBytes > mostStreamBytes) return null;
+    const memory = this.#memory;
+    const listsAt = Math.ceil((RESERVED_BYTES + streamBytes) / 4) * 4;
+    // A copy takes a byte of the first stream, and four numbers in the lists.
+    memory.ensure(listsAt + streams[0]!.plainBytes * 16 + streams[4]!.plainBytes);
+    const places = this.#expandAll(streams, RESERVED_BYTES);
+    const copies = memory.kernel.countNumbers(places[0]!, places[1]!);
+    const answer = memory.kernel.list(baseBytes, plainBytes, STREAMS_AT, listsAt, copies);
+    if (answer !== 0) throw new Error(`${REASONS[answer]}`);
+    const differences = new Uint32Array(streams[4]!.plainBytes / 4);
+    new Uint8Array(differences.buffer).set(memory.view(places[8]!, streams[4]!.plainBytes));
+    const list = (number: number): Uint32Array =>
+      memory.numbers(listsAt + number * copies * 4, copies).slice();
+    return {
+      ...{ copyStarts: list(0), copyEnds: list(1), sources: list(2), literalsBefore: list(3) },
+      literals: memory.view(places[10]!, streams[5]!.plainBytes).slice(),
+      differencesAt: memory.numbers(listsAt + 16 * copies, differences.length).slice(),
+      differences,
+    };
   }
 
   /** True when `payload` decodes to `plain`; bounded like {@link decodeInto}. @throws Error like it */
@@ -90,15 +106,9 @@ export class DeltaDecoder {
     const baseBytes = base.reduce((sum, { length }) => sum + length, 0);
     const plainAt = RESERVED_BYTES;
     const baseAt = plainAt + plainBytes + ALIGNMENT_SLACK_BYTES;
-    let at = baseAt + baseBytes + ALIGNMENT_SLACK_BYTES;
+    const at = baseAt + baseBytes + ALIGNMENT_SLACK_BYTES;
     this.#memory.ensure(at + plainBytes);
-    const places: number[] = [];
-    for (const stream of streams) {
-      this.#expand(this.#memory.view(at, stream.plainBytes), stream.stored);
-      places.push(at, at + stream.plainBytes);
-      at += stream.plainBytes;
-    }
-    this.#memory.numbers(STREAMS_AT, places.length).set(places);
+    this.#expandAll(streams, at);
     let pieceAt = baseAt;
     for (const piece of base) {
       this.#memory.copyIn(pieceAt, piece);
@@ -107,6 +117,18 @@ export class DeltaDecoder {
     const answer = this.#memory.kernel.decode(baseAt, baseBytes, plainAt, plainBytes, STREAMS_AT);
     if (answer !== 0) throw new Error(`${REASONS[answer]}`);
     return plainAt;
+  }
+
+  /** Expands streams one after the other and tells the kernel where. @returns where each begins and ends */
+  #expandAll(streams: readonly StoredStream[], from: number): number[] {
+    let at = from;
+    const places = streams.flatMap(({ plainBytes, stored }) => {
+      this.#expand(this.#memory.view(at, plainBytes), stored);
+      at += plainBytes;
+      return [at - plainBytes, at];
+    });
+    this.#memory.numbers(STREAMS_AT, places.length).set(places);
+    return places;
   }
 
   #expand(into: Uint8Array, stored: Uint8Array): void {

@@ -40,11 +40,6 @@ export class NumberReader {
 
   /** @throws Error when the number is cut off or has more than 32 bits */
   next(): number {
-    const first = this.#bytes[this.#at];
-    if (first !== undefined && first < 128) {
-      this.#at++;
-      return first;
-    }
     let value = 0;
     for (let i = 0; i < LONGEST_NUMBER_BYTES; i++) {
       const byte = this.#bytes[this.#at++];

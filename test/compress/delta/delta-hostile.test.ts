@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DeltaDecoder } from '../../../src/compress/delta/delta-decoder.js';
 import { DeltaEncoder } from '../../../src/compress/delta/delta-encoder.js';
+import type { DeltaOps } from '../../../src/compress/delta/delta-ops.js';
 import { ZstdCompressor } from '../../../src/compress/zstd.js';
 import { EDITS, makeCode, numbersFrom, seededBytes } from './pairs.js';
 
@@ -19,8 +20,52 @@ function decode(payload: Uint8Array, plainBytes: number, base: readonly Uint8Arr
   const result = outcome(() => decoder.decodeInto(plain, payload, base));
   const guards = [...guarded.subarray(0, 32), ...guarded.subarray(32 + plainBytes)];
   if (guards.some((byte) => byte !== 0x5a)) throw new TypeError('written out of bounds');
+  checkListed(payload, plain, base, result);
   if (result) throw result;
   return plain;
+}
+
+/** The list of what a payload says makes the same bytes, or is refused for the same reason. */
+function checkListed(
+  payload: Uint8Array,
+  plain: Uint8Array,
+  base: readonly Uint8Array[],
+  refusal: Error | null,
+): void {
+  const baseBytes = Buffer.concat(base);
+  let ops: DeltaOps | null = null;
+  const failure = outcome(() => {
+    ops = decoder.listOps(payload, plain.length, baseBytes.length, 2 ** 30);
+  });
+  if (payload[0] !== 1) expect(failure ?? ops).toBeNull();
+  else if (refusal || failure) expect(failure?.message).toBe(refusal?.message);
+  else expect(Buffer.compare(carryOut(ops!, plain.length, baseBytes), plain)).toBe(0);
+}
+
+function carryOut(ops: DeltaOps, plainBytes: number, base: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(plainBytes);
+  let literals = 0;
+  let at = 0;
+  let difference = 0;
+  const addLiterals = (end: number): void => {
+    bytes.set(ops.literals.subarray(literals, literals + end - at), at);
+    literals += end - at;
+  };
+  ops.copyStarts.forEach((start, i) => {
+    addLiterals(start);
+    expect(ops.literalsBefore[i]).toBe(literals);
+    at = ops.copyEnds[i]!;
+    bytes.set(base.subarray(ops.sources[i]!, ops.sources[i]! + at - start), start);
+    for (; ops.differencesAt[difference]! < at; difference++) {
+      const place = ops.differencesAt[difference]!;
+      const value = ops.differences[difference]!;
+      const view = new DataView(bytes.buffer, place);
+      if (at - place >= 4) view.setUint32(0, view.getUint32(0, true) + value, true);
+      else for (let k = 0; k < at - place; k++) bytes[place + k]! += value >>> (8 * k);
+    }
+  });
+  addLiterals(plainBytes);
+  return bytes;
 }
 
 /** What `act` throws. */

@@ -122,6 +122,82 @@ export function decode(base: usize, baseBytes: u32, plain: usize, plainBytes: u3
   return rest > left || pending || !usedUp ? LEFT_OVER : 0;
 }
 
+/** How many numbers a stream holds that does not end within one: each ends with a byte below 128. */
+export function countNumbers(from: usize, end: usize): u32 {
+  let count: u32 = 0;
+  for (; from < end; from++) count += <u32>(load<u8>(from) < 128);
+  return count;
+}
+
+/**
+ * Lists what {@link decode} would do, from the same streams: `copies` places of copies in the plain bytes, as many of their ends, of
+ * where they begin in the base, and of how many literals come before them all together; then the place of each difference. Returns 0 or what is wrong.
+ */
+export function list(baseBytes: u32, plainBytes: u32, streams: usize, lists: usize, copies: u32): u32 {
+  let literalLengths: usize = load<u32>(streams);
+  const literalLengthsEnd: usize = load<u32>(streams, 4);
+  let copyLengths: usize = load<u32>(streams, 8);
+  const copyLengthsEnd: usize = load<u32>(streams, 12);
+  let shifts: usize = load<u32>(streams, 16);
+  const shiftsEnd: usize = load<u32>(streams, 20);
+  gaps = load<u32>(streams, 24);
+  gapsEnd = load<u32>(streams, 28);
+  let differencesLeft = (load<u32>(streams, 36) - load<u32>(streams, 32)) >> 2;
+  const literalBytes = load<u32>(streams, 44) - load<u32>(streams, 40);
+  if ((load<u32>(streams, 36) - load<u32>(streams, 32)) & 3) return DIFFERENCES_END;
+  const stride = <usize>copies << 2;
+  let differencesAt = lists + (stride << 2);
+  let at: u32 = 0;
+  let literalsBefore: u32 = 0;
+  let sourceEnd: u32 = 0;
+  failed = false;
+  gap = 0;
+  nextGap();
+  for (let i: u32 = 0; literalLengths < literalLengthsEnd; i++, lists += 4) {
+    // What is left is no number: each has its last byte.
+    if (i == copies) return NUMBER_CUT_OFF;
+    cursor = literalLengths;
+    const literal = readNumber(literalLengthsEnd);
+    literalLengths = cursor;
+    cursor = copyLengths;
+    const copy = readNumber(copyLengthsEnd);
+    copyLengths = cursor;
+    cursor = shifts;
+    const shift = readNumber(shiftsEnd);
+    shifts = cursor;
+    if (failed) return NUMBER_CUT_OFF;
+    if (literal > literalBytes - literalsBefore) return LITERALS_END;
+    if (literal > plainBytes - at) return OUTSIDE_PLAIN;
+    literalsBefore += literal;
+    at += literal;
+    if (copy == 0) return EMPTY_COPY;
+    if (copy > plainBytes - at) return OUTSIDE_PLAIN;
+    const source = sourceEnd + literal + ((shift >> 1) ^ (0 - (shift & 1)));
+    if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
+    sourceEnd = source + copy;
+    store<u32>(lists, at);
+    store<u32>(lists + stride, at + copy);
+    store<u32>(lists + (stride << 1), source);
+    store<u32>(lists + 3 * stride, literalsBefore);
+    let k: u32 = 0;
+    while (pending && gap < copy - k) {
+      k += gap;
+      if (differencesLeft == 0) return failed ? NUMBER_CUT_OFF : DIFFERENCES_END;
+      differencesLeft--;
+      store<u32>(differencesAt, at + k);
+      differencesAt += 4;
+      k += min(4, copy - k);
+      nextGap();
+    }
+    gap -= copy - k;
+    at += copy;
+  }
+  if (failed) return NUMBER_CUT_OFF;
+  if (literalBytes - literalsBefore < plainBytes - at) return LITERALS_END;
+  const usedUp = copyLengths == copyLengthsEnd && shifts == shiftsEnd;
+  return literalBytes - literalsBefore > plainBytes - at || pending || differencesLeft || !usedUp ? LEFT_OVER : 0;
+}
+
 /** Moves bytes inside the memory; the ranges may overlap. */
 export function copyBytes(target: usize, source: usize, count: usize): void {
   memory.copy(target, source, count);
