@@ -71,11 +71,11 @@ export class WorkerPool<Job extends { type: string }> {
     return this.#closed ? refused() : this.#send(this.#leastBusy(from, to), job, weight, handOver);
   }
 
-  /** Keeps to the thread with the fewest lanes. The caller closes the lane. */
+  /** Keeps to the thread with the least unfinished work, of several that with the fewest lanes. The caller closes the lane. */
   openLane(): WorkerLane<Job> {
-    const fewest = this.#members.reduce((most, { lanes }) => Math.min(most, lanes), Number.POSITIVE_INFINITY);
-    const mayStart = !this.#closed && fewest > 0 && this.#members.length < this.#size;
-    const member = mayStart ? this.#start() : this.#members.find(({ lanes }) => lanes === fewest);
+    const mayStart =
+      !this.#closed && this.#members.length < this.#size && this.#members.every(({ lanes }) => lanes > 0);
+    const member = mayStart ? this.#start() : this.#freest();
     if (member) member.lanes++;
     let isOpen = member !== undefined;
     return {
@@ -111,6 +111,15 @@ export class WorkerPool<Job extends { type: string }> {
     if (idle) return idle;
     if (members.length < to - from) return this.#start();
     return members.reduce((best, member) => (member.weight < best.weight ? member : best));
+  }
+
+  /** A lane whose jobs are all done may stay open for long: what comes next must not wait behind others meanwhile. */
+  #freest(): Member | undefined {
+    const [first, ...others] = this.#members;
+    return others.reduce((best, member) => {
+      const more = member.weight - best.weight || member.lanes - best.lanes;
+      return more < 0 ? member : best;
+    }, first!);
   }
 
   #start(): Member {

@@ -35,4 +35,21 @@ describe('a pool of worker threads', () => {
       await pool.close();
     }
   });
+
+  it('opens a lane in the thread with the least unfinished work, however many lanes are open there', async () => {
+    const pool = new WorkerPool<{ type: string; waitMs: number }>(new URL(at('./telling-worker.mjs')), 2);
+    const tell = (waitMs: number) => ({ type: 'tell', waitMs });
+    try {
+      const idle = await pool.openLane().run<number>(tell(0));
+      const other = pool.openLane();
+      const busy = await other.run<number>(tell(0));
+      expect(busy).not.toBe(idle);
+      const long = other.run<number>(tell(1000));
+      for (let lane = 0; lane < 3; lane++) expect(await pool.openLane().run<number>(tell(0))).toBe(idle);
+      expect(await long).toBe(busy);
+      expect(await pool.openLane().run<number>(tell(0))).toBe(busy);
+    } finally {
+      await pool.close();
+    }
+  });
 });
