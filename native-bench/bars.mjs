@@ -1,12 +1,13 @@
 // Measures the project's bars, each against its peer in the same run, and prints what, measured, bar, met or not:
 //
-//   node native-bench/bars.mjs [--only NAME,NAME] [--slow] [--rounds 3] [--corpus DIRECTORY] [--write] [--list]
+//   node native-bench/bars.mjs [--only NAME,NAME] [--slow] [--rounds 3] [--corpus DIRECTORY] [--write] [--continue] [--list]
 //       [--old-node FILE --new-node FILE]   two releases of one binary; without, the corpus's node-1 and node-2 layers
 //       [--big-megabytes 5000]              the big image, made from the corpus
 //       [--releases 64]                     for the growth of cost
 //
 // Peers that are missing are left out, and that is printed; zbackup (LZMA) runs with --slow alone. The engine is that
-// of DOCKER_HOST, left out when it is not set. It measures: the exit code is 0 whether bars are met or not.
+// of DOCKER_HOST, left out when it is not set. With --continue, bars of out/bars.jsonl that are not measured now stay in the
+// table: a long run may be made in slices. It measures: the exit code is 0 whether bars are met or not.
 import { parseArgs } from 'node:util';
 import { bytesBars } from './bars-bytes.mjs';
 import { engineBars } from './bars-engine.mjs';
@@ -15,6 +16,7 @@ import {
   benchmarksPath,
   conditions,
   defaultCorpus,
+  recorded,
   recorder,
   table,
   workDirectory,
@@ -32,11 +34,12 @@ const { values: options } = parseArgs({
     'big-megabytes': { type: 'string', default: '5000' },
     releases: { type: 'string', default: '64' },
     write: { type: 'boolean', default: false },
+    continue: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
 const bars = { ...bytesBars, ...speedBars, ...engineBars };
-const names = options.only?.split(',') ?? Object.keys(bars);
+const names = options.only?.split(',').filter(Boolean) ?? Object.keys(bars);
 const unknown = names.filter((name) => !(name in bars));
 if (unknown.length > 0)
   throw new Error(`no bar ${unknown.join(', ')}; there are ${Object.keys(bars).join(', ')}`);
@@ -45,7 +48,8 @@ if (options.list) console.log(Object.keys(bars).join('\n'));
 else await run();
 
 async function run() {
-  const record = recorder('bars');
+  const kept = options.continue ? recorded('bars').filter(({ name }) => !names.includes(name)) : [];
+  const record = recorder('bars', kept);
   const setting = {
     corpus: options.corpus,
     work: workDirectory(),
@@ -55,7 +59,7 @@ async function run() {
     bigBytes: Number(options['big-megabytes']) * 1e6,
     releases: Number(options.releases),
   };
-  const rows = [];
+  const rows = kept.map(({ name, ...row }) => [name, ...cells(row)]);
   for (const name of names) {
     console.error(`bars: ${name}`);
     for (const row of await measureBar(name, setting)) {
@@ -64,6 +68,7 @@ async function run() {
       console.error(`  ${cells(row).join(' | ')}`);
     }
   }
+  rows.sort(([a], [b]) => Object.keys(bars).indexOf(a) - Object.keys(bars).indexOf(b));
   const lines = [conditions(), '', ...table(['', 'what', 'measured', 'bar', 'met'], rows)];
   console.log(lines.join('\n'));
   if (options.write) writeMarked(benchmarksPath, 'bars', lines);

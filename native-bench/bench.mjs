@@ -130,11 +130,11 @@ export function table(head, body) {
   return [head, rule, ...body].map((cells) => `| ${cells.join(' | ')} |`);
 }
 
-/** Begins `out/<name>.jsonl` anew; returns what adds a line to it. */
-export function recorder(name) {
+/** Begins `out/<name>.jsonl` anew, with the rows to be kept; returns what adds a line to it. */
+export function recorder(name, kept = []) {
   mkdirSync(outDirectory, { recursive: true });
   const path = join(outDirectory, `${name}.jsonl`);
-  writeFileSync(path, '');
+  writeFileSync(path, kept.map((row) => `${JSON.stringify(row)}\n`).join(''));
   return (row) => appendFileSync(path, `${JSON.stringify(row)}\n`);
 }
 

@@ -1,9 +1,10 @@
 // Size and time of `save` at each level, the tars one after the other into a pool of their own:
 //
-//   node native-bench/levels.mjs [--levels 1,2,…,max] [--rounds 1] [--corpus DIRECTORY] [--write] [TAR…]
+//   node native-bench/levels.mjs [--levels 1,2,…,max] [--rounds 1] [--corpus DIRECTORY] [--write] [--continue] [TAR…]
 //
 // Without tars, debian-1 of the corpus and app-1 after it. Lines of JSON go to out/levels.jsonl; --write puts the
-// table into docs/benchmarks.md.
+// table into docs/benchmarks.md. With --continue, levels that are in that file and not asked for stay in the table: a long
+// run may be made in slices.
 import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,7 @@ import {
   median,
   megabytes,
   poolBytes,
+  recorded,
   recorder,
   table,
   warm,
@@ -30,6 +32,7 @@ const { values: options, positionals } = parseArgs({
     rounds: { type: 'string', default: '1' },
     corpus: { type: 'string', default: defaultCorpus },
     write: { type: 'boolean', default: false },
+    continue: { type: 'boolean', default: false },
   },
 });
 const tars =
@@ -77,14 +80,17 @@ async function measureLevel(level) {
   };
 }
 
-const record = recorder('levels');
-const rows = [];
-for (const level of options.levels.split(',')) {
+const levels = options.levels.split(',').filter(Boolean);
+const rows = options.continue ? recorded('levels').filter(({ level }) => !levels.includes(level)) : [];
+const record = recorder('levels', rows);
+for (const level of levels) {
   const row = await measureLevel(level);
   record(row);
   rows.push(row);
   console.error(`level ${level}: ${megabytes(row.bytes)} MB, ${row.wallSeconds.toFixed(1)} s`);
 }
+const place = ({ level }) => (level === 'max' ? Number.POSITIVE_INFINITY : Number(level));
+rows.sort((a, b) => (place(a) < place(b) ? -1 : 1));
 const names = tars.map((tar) => basename(tar, '.tar'));
 const lines = [
   `${conditions()} ${options.rounds === '1' ? 'One round' : `Medians of ${options.rounds} rounds`}.`,
