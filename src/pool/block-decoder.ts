@@ -19,7 +19,7 @@ import type { SharedRegion } from './shared-arena.js';
 
 /** Of blocks less deep, the whole block is decoded for a chunk: it mostly serves for others as well. */
 const LEAST_LIGHT_DEPTH = 4;
-/** Of such short blocks, chunks that are wanted together are made without them at every depth. */
+/** Chunks that are wanted together are made without their blocks where these lean on deltas themselves, or are as short as this. */
 const BRIEF_STORED_BYTES = 32 * 1024;
 
 /** What decoding a block and looking at its chunks showed. */
@@ -73,8 +73,9 @@ export class BlockDecoder {
 
   /** True for a block of which some chunks are better made by {@link makeChunks}, together with those of others. */
   isBrief(address: BlockAddress): boolean {
-    const isShort = this.#entryOf(address).storedBytes <= BRIEF_STORED_BYTES;
-    return this.isLight(address) || (isShort && this.#maker.takesApart(address));
+    const { depth, storedBytes } = this.#entryOf(address);
+    const isBrief = depth > 1 || storedBytes <= BRIEF_STORED_BYTES;
+    return isBrief && this.#maker.takesApart(address);
   }
 
   /**

@@ -11,10 +11,10 @@ import { type BasePlace, type ChunkPlan, ChunkPlanner, type LeaningOps } from '.
 import { TurnQueue } from './turn-queue.js';
 
 /** Of larger deltas the bytes are wanted, not the way to them. */
-const MOST_STORED_BYTES = 256 * 1024;
+const MOST_STORED_BYTES = 512 * 1024;
 /** Solid blocks are larger, and coded by other means. */
 const MOST_PLAIN_BYTES = 2 * 1024 * 1024;
-const MOST_STREAM_BYTES = 512 * 1024;
+const MOST_STREAM_BYTES = 1024 * 1024;
 /** Of what blocks say: the next chunk mostly lies in the same ones. */
 const CACHE_BYTES = 4 * 1024 * 1024;
 /** Each takes a MiB or two: while some wait for what blocks say, others go on. */
