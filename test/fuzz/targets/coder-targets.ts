@@ -59,8 +59,8 @@ export const zstdBlockTarget: FuzzTarget = {
     const plainBytes = 8 * ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8));
     const guarded = new Guarded(plainBytes);
     const frame = bytes.subarray(2);
-    const accepted = acceptsOr(Error, () => zstd.decompressInto(guarded.inside, frame));
-    acceptsOr(Error, () => zstd.decompressIntoUsing(BASE, guarded.inside, frame));
+    const accepted = acceptsOr([Error], () => zstd.decompressInto(guarded.inside, frame));
+    acceptsOr([Error], () => zstd.decompressIntoUsing(BASE, guarded.inside, frame));
     guarded.check();
     return accepted;
   },
@@ -106,7 +106,7 @@ export const deltaTarget: FuzzTarget = {
   },
   run(bytes) {
     const guarded = new Guarded(4 * ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8)));
-    const accepted = acceptsOr(Error, () =>
+    const accepted = acceptsOr([Error], () =>
       deltaDecoder.decodeInto(guarded.inside, bytes.subarray(2), [BASE]),
     );
     guarded.check();
