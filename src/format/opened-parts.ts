@@ -20,6 +20,8 @@ const TAG = { contents: 0, frame: 1, deflated: 2, encoder: 3 } as const;
 const TAGS = 4;
 /** Of a number of 53 bits. */
 const NUMBER_BYTES = 8;
+/** Of all parts together. */
+const MOST_BYTES = Math.floor(Number.MAX_SAFE_INTEGER / TAGS);
 /** More than any encoder of this version needs. */
 const MAX_SPEC_BYTES = 32;
 
@@ -67,6 +69,7 @@ export class OpenedPartsDecoder {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #encoder: EncoderSpec | null = null;
+  #totalBytes = 0;
 
   /** Takes the next bytes of the list, which it copies. */
   push(bytes: Uint8Array): void {
@@ -83,13 +86,13 @@ export class OpenedPartsDecoder {
       const tag = number % TAGS;
       const sizeBytes = Math.floor(number / TAGS);
       if (sizeBytes === 0) throw new RangeError('a part is empty');
-      if (tag === TAG.contents) return { kind: 'contents', sizeBytes };
-      if (tag === TAG.frame) return { kind: 'frame', sizeBytes };
+      if (tag === TAG.contents) return this.#counted({ kind: 'contents', sizeBytes });
+      if (tag === TAG.frame) return this.#counted({ kind: 'frame', sizeBytes });
       if (tag === TAG.deflated) {
         if (!this.#encoder) throw new RangeError('a part has no encoder');
         const deflatedBytes = this.#number();
         if (deflatedBytes !== null)
-          return { kind: 'deflated', sizeBytes, encoder: this.#encoder, deflatedBytes };
+          return this.#counted({ kind: 'deflated', sizeBytes, encoder: this.#encoder, deflatedBytes });
         this.#at = start;
         return null;
       }
@@ -103,6 +106,13 @@ export class OpenedPartsDecoder {
   /** Says that no more bytes come, once `next` has given null. */
   finish(): void {
     if (this.#at < this.#bytes.length) throw new RangeError('the list of parts is cut off');
+  }
+
+  /** Stretches of one kind are written as one, whose length must be a number, too. */
+  #counted(part: OpenedPart): OpenedPart {
+    this.#totalBytes += part.sizeBytes;
+    if (this.#totalBytes > MOST_BYTES) throw new RangeError('the parts have too many bytes together');
+    return part;
   }
 
   #takeEncoder(byteCount: number): boolean {

@@ -77,6 +77,9 @@ describe('the list of parts', () => {
   });
 
   it('refuses what no writer writes', () => {
+    const frame2to50 = [0x81, ...Array<number>(6).fill(0x80), 0x08];
+    const contents2to50 = [0x80, ...frame2to50.slice(1)];
+    expect(decode(Uint8Array.from(contents2to50))).toEqual([{ kind: 'contents', sizeBytes: 2 ** 50 }]);
     for (const [why, bytes] of [
       ['an empty part', [0]],
       ['a stream before any encoder', [42, 9]],
@@ -86,6 +89,7 @@ describe('the list of parts', () => {
       ['an encoder that is cut off', [15, 4, 6]],
       ['an encoder with a byte too many', [19, 4, 6, 8, 0]],
       ['an encoder of many bytes', [0xff, 0x7f, 4, 6, 8]],
+      ['parts of 2^51 bytes', [...contents2to50, ...frame2to50]],
     ] as const)
       expect(() => decode(Uint8Array.from(bytes)), why).toThrow(RangeError);
     expect(() => decode(Uint8Array.of(11, 99, 1))).toThrow(UnknownEncoderError);
