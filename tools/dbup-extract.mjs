@@ -68,7 +68,7 @@ const SNAPSHOT_FEATURES = [
   'nested-deflate',
   'companions',
 ];
-const CACHED_BLOCKS = 32;
+const CACHED_BLOCKS = 128;
 const EXIT = { failure: 1, usage: 2, damaged: 4, unsupported: 5, notFound: 12, incomplete: 13 };
 
 class Refusal extends Error {
@@ -484,7 +484,11 @@ class Chunks {
   #block(pack, block) {
     const key = `${pack}:${block.offset}`;
     const held = this.#decoded.get(key);
-    if (held) return held;
+    if (held) {
+      this.#decoded.delete(key);
+      this.#decoded.set(key, held);
+      return held;
+    }
     const { fd } = openPoolFile(join(this.#directory, pack));
     let stored;
     try {

@@ -327,6 +327,8 @@ async function sync(world: World, step: StepOf<'sync'>): Promise<void> {
       throw new Loss(`pool ${to.number}: a sync has left out or removed ${short(id)}`);
   }
   if (injured) await lookAnew(world, to);
+  // A pack that was damaged, and removed as garbage, may have come back sound under its name.
+  else await world.renewThreads();
   to.model.injured = injured && (await to.site.hasInjuries());
   to.model.isSure = false;
   await world.check(to);
