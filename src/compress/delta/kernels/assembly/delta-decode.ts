@@ -45,6 +45,57 @@ function nextGap(): void {
   gaps = cursor;
 }
 
+let literalLengths: usize;
+let literalLengthsEnd: usize;
+let copyLengths: usize;
+let copyLengthsEnd: usize;
+let shifts: usize;
+let shiftsEnd: usize;
+let sourceEnd: u32;
+
+/** `streams` points at twelve numbers: where each of the six streams begins and ends. */
+function openStreams(streams: usize): void {
+  literalLengths = load<u32>(streams);
+  literalLengthsEnd = load<u32>(streams, 4);
+  copyLengths = load<u32>(streams, 8);
+  copyLengthsEnd = load<u32>(streams, 12);
+  shifts = load<u32>(streams, 16);
+  shiftsEnd = load<u32>(streams, 20);
+  gaps = load<u32>(streams, 24);
+  gapsEnd = load<u32>(streams, 28);
+  sourceEnd = 0;
+  failed = false;
+  gap = 0;
+  nextGap();
+}
+
+/** What {@link nextCopy} has read: so many literals, then so many bytes of the base from `source` on. */
+let literal: u32;
+let copy: u32;
+let source: u32;
+
+/** Reads the next literals and copy; returns 0, or what is wrong with them where so many plain bytes and literals are left. */
+function nextCopy(baseBytes: u32, plainLeft: u32, literalsLeft: u32): u32 {
+  cursor = literalLengths;
+  literal = readNumber(literalLengthsEnd);
+  literalLengths = cursor;
+  cursor = copyLengths;
+  copy = readNumber(copyLengthsEnd);
+  copyLengths = cursor;
+  cursor = shifts;
+  const shift = readNumber(shiftsEnd);
+  shifts = cursor;
+  if (failed) return NUMBER_CUT_OFF;
+  if (literal > literalsLeft) return LITERALS_END;
+  if (literal > plainLeft) return OUTSIDE_PLAIN;
+  if (copy == 0) return EMPTY_COPY;
+  if (copy > plainLeft - literal) return OUTSIDE_PLAIN;
+  source = sourceEnd + literal + ((shift >> 1) ^ (0 - (shift & 1)));
+  if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
+  sourceEnd = source + copy;
+  return 0;
+}
+
 /** Adds the differences that fall into the `copy` bytes at `copied`; false when they end too early. */
 function addDifferences(copied: usize, copy: u32): bool {
   let k: u32 = 0;
@@ -65,54 +116,26 @@ function addDifferences(copied: usize, copy: u32): bool {
 }
 
 /**
- * Fills the `plainBytes` at `plain`. `streams` points at twelve numbers: where each of the six streams begins and
- * ends. Writes nothing outside the plain bytes. Returns 0 or what is wrong.
+ * Fills the `plainBytes` at `plain` from what {@link openStreams} takes. Writes nothing outside the plain bytes. Returns 0 or what is wrong.
  */
 export function decode(base: usize, baseBytes: u32, plain: usize, plainBytes: u32, streams: usize): u32 {
-  let literalLengths: usize = load<u32>(streams);
-  const literalLengthsEnd: usize = load<u32>(streams, 4);
-  let copyLengths: usize = load<u32>(streams, 8);
-  const copyLengthsEnd: usize = load<u32>(streams, 12);
-  let shifts: usize = load<u32>(streams, 16);
-  const shiftsEnd: usize = load<u32>(streams, 20);
-  gaps = load<u32>(streams, 24);
-  gapsEnd = load<u32>(streams, 28);
+  openStreams(streams);
   differences = load<u32>(streams, 32);
   differencesEnd = load<u32>(streams, 36);
   let literals: usize = load<u32>(streams, 40);
   const literalsEnd: usize = load<u32>(streams, 44);
   if ((differencesEnd - differences) & 3) return DIFFERENCES_END;
   let left = plainBytes;
-  let sourceEnd: u32 = 0;
-  failed = false;
-  gap = 0;
-  nextGap();
   while (literalLengths < literalLengthsEnd) {
-    cursor = literalLengths;
-    const literal = readNumber(literalLengthsEnd);
-    literalLengths = cursor;
-    cursor = copyLengths;
-    const copy = readNumber(copyLengthsEnd);
-    copyLengths = cursor;
-    cursor = shifts;
-    const shift = readNumber(shiftsEnd);
-    shifts = cursor;
-    if (failed) return NUMBER_CUT_OFF;
-    if (literal > <u32>(literalsEnd - literals)) return LITERALS_END;
-    if (literal > left) return OUTSIDE_PLAIN;
+    const wrong = nextCopy(baseBytes, left, <u32>(literalsEnd - literals));
+    if (wrong) return wrong;
     memory.copy(plain, literals, literal);
     literals += literal;
     plain += literal;
-    left -= literal;
-    if (copy == 0) return EMPTY_COPY;
-    if (copy > left) return OUTSIDE_PLAIN;
-    const source = sourceEnd + literal + ((shift >> 1) ^ (0 - (shift & 1)));
-    if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
-    sourceEnd = source + copy;
     memory.copy(plain, base + source, copy);
     if (!addDifferences(plain, copy)) return failed ? NUMBER_CUT_OFF : DIFFERENCES_END;
     plain += copy;
-    left -= copy;
+    left -= literal + copy;
   }
   if (failed) return NUMBER_CUT_OFF;
   const rest = <u32>(literalsEnd - literals);
@@ -134,14 +157,7 @@ export function countNumbers(from: usize, end: usize): u32 {
  * where they begin in the base, and of how many literals come before them all together; then the place of each difference. Returns 0 or what is wrong.
  */
 export function list(baseBytes: u32, plainBytes: u32, streams: usize, lists: usize, copies: u32): u32 {
-  let literalLengths: usize = load<u32>(streams);
-  const literalLengthsEnd: usize = load<u32>(streams, 4);
-  let copyLengths: usize = load<u32>(streams, 8);
-  const copyLengthsEnd: usize = load<u32>(streams, 12);
-  let shifts: usize = load<u32>(streams, 16);
-  const shiftsEnd: usize = load<u32>(streams, 20);
-  gaps = load<u32>(streams, 24);
-  gapsEnd = load<u32>(streams, 28);
+  openStreams(streams);
   let differencesLeft = (load<u32>(streams, 36) - load<u32>(streams, 32)) >> 2;
   const literalBytes = load<u32>(streams, 44) - load<u32>(streams, 40);
   if ((load<u32>(streams, 36) - load<u32>(streams, 32)) & 3) return DIFFERENCES_END;
@@ -149,32 +165,13 @@ export function list(baseBytes: u32, plainBytes: u32, streams: usize, lists: usi
   let differencesAt = lists + (stride << 2);
   let at: u32 = 0;
   let literalsBefore: u32 = 0;
-  let sourceEnd: u32 = 0;
-  failed = false;
-  gap = 0;
-  nextGap();
   for (let i: u32 = 0; literalLengths < literalLengthsEnd; i++, lists += 4) {
     // What is left is no number: each has its last byte.
     if (i == copies) return NUMBER_CUT_OFF;
-    cursor = literalLengths;
-    const literal = readNumber(literalLengthsEnd);
-    literalLengths = cursor;
-    cursor = copyLengths;
-    const copy = readNumber(copyLengthsEnd);
-    copyLengths = cursor;
-    cursor = shifts;
-    const shift = readNumber(shiftsEnd);
-    shifts = cursor;
-    if (failed) return NUMBER_CUT_OFF;
-    if (literal > literalBytes - literalsBefore) return LITERALS_END;
-    if (literal > plainBytes - at) return OUTSIDE_PLAIN;
+    const wrong = nextCopy(baseBytes, plainBytes - at, literalBytes - literalsBefore);
+    if (wrong) return wrong;
     literalsBefore += literal;
     at += literal;
-    if (copy == 0) return EMPTY_COPY;
-    if (copy > plainBytes - at) return OUTSIDE_PLAIN;
-    const source = sourceEnd + literal + ((shift >> 1) ^ (0 - (shift & 1)));
-    if (source > baseBytes || copy > baseBytes - source) return OUTSIDE_BASE;
-    sourceEnd = source + copy;
     store<u32>(lists, at);
     store<u32>(lists + stride, at + copy);
     store<u32>(lists + (stride << 1), source);
