@@ -11,6 +11,7 @@
 import { parseArgs } from 'node:util';
 import { bytesBars } from './bars-bytes.mjs';
 import { engineBars } from './bars-engine.mjs';
+import { gzipBars } from './bars-gzip.mjs';
 import { speedBars } from './bars-speed.mjs';
 import {
   benchmarksPath,
@@ -38,7 +39,7 @@ const { values: options } = parseArgs({
     list: { type: 'boolean', default: false },
   },
 });
-const bars = { ...bytesBars, ...speedBars, ...engineBars };
+const bars = { ...bytesBars, ...speedBars, ...gzipBars, ...engineBars };
 const names = options.only?.split(',').filter(Boolean) ?? Object.keys(bars);
 const unknown = names.filter((name) => !(name in bars));
 if (unknown.length > 0)

@@ -26,7 +26,9 @@ export const defaultCorpus = join(tmpdir(), 'dbup-corpus');
 
 /** A directory that goes when the process ends, by a signal too. WORK names where it is made. */
 export function workDirectory() {
-  const directory = mkdtempSync(join(process.env.WORK ?? tmpdir(), 'dbup-bench-'));
+  const parent = process.env.WORK ?? tmpdir();
+  mkdirSync(parent, { recursive: true });
+  const directory = mkdtempSync(join(parent, 'dbup-bench-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   return directory;

@@ -155,11 +155,11 @@ export class LargeImage {
   #config;
   sizeBytes = 0;
 
-  constructor(base, sizeBytes) {
+  constructor(base, sizeBytes, layerBytes = LAYER_BYTES) {
     this.#base = base;
     // Read once beforehand, so that its maker need not hash while it is saved.
-    for (let left = sizeBytes, at = 0; left > 0; left -= LAYER_BYTES, at += LAYER_BYTES) {
-      const layer = { at, wantedBytes: Math.min(left, LAYER_BYTES), sizeBytes: 0 };
+    for (let left = sizeBytes, at = 0; left > 0; left -= layerBytes, at += layerBytes) {
+      const layer = { at, wantedBytes: Math.min(left, layerBytes), sizeBytes: 0 };
       const hash = createHash('sha256');
       for (const piece of this.#layer(layer)) {
         hash.update(piece);
