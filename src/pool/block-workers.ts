@@ -44,6 +44,8 @@ const PAYLOAD_STEP_BYTES = 2 * 1024 * 1024;
 
 /** What coding a block takes of a thread's time, by hashing chunks or decoding. */
 const CODING_WEIGHT = 16;
+/** A file is hashed in one thread: so many bytes take as long as a short job. */
+const HASHED_BYTES = 2 * 1024 * 1024;
 
 /** The threads that hash, compress and decode. */
 export class BlockWorkers {
@@ -234,6 +236,7 @@ export class BlockWorkers {
     const searching = Math.max(1, this.threads >> 1);
     if (type === 'encodeDelta') return { to: searching, weight: CODING_WEIGHT };
     if (type === 'compress') return { weight: CODING_WEIGHT };
+    if (type === 'hashFile') return { weight: 1 + job.sizeBytes / HASHED_BYTES };
     const others = { from: Math.min(searching, this.threads - 1) };
     if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
     const share = this.#searches ? others : {};
