@@ -6,7 +6,7 @@ const { CCtx, CParameter, compressBound, DCtx, DParameter } = zstd;
 /** Largest window a decoder accepts: 2^27 bytes, what `zstd -d` allows by default. */
 const MAX_WINDOW_LOG = 27;
 
-const OUTPUT_STEP_BYTES = 2 ** 20 + 2 ** 14;
+const OUTPUT_STEP_BYTES = 2 ** 21 + 2 ** 15;
 
 /** From here on zstd's binary trees find what there is; its hash table, which only speeds them up, need not grow with the window. */
 const TREE_LEVEL = 19;
@@ -19,25 +19,38 @@ export interface TableLimits {
   tableLog: number;
 }
 
+/** From here on a context has tables for so many bytes. */
+const LEAST_LARGE_BYTES = 32 * 1024;
+const TABLES_FOR_BYTES = 2 ** 21;
+const LEAST_OUTPUT_BYTES = 64;
+
+type Context = InstanceType<typeof CCtx>;
+
 /** Where all compressors of a thread put what they make. */
 let output = new Uint8Array(0);
 
-/** A zstd compressor with its own context; one a thread, reused for every block. */
+/**
+ * A zstd compressor with its own contexts, reused for every block; one a thread. No context gives back memory that came from the system by
+ * itself: of what malloc once gave back, each thread then keeps twice as much before it gives back any (M_TRIM_THRESHOLD in mallopt(3)),
+ * some 10 MB in all.
+ */
 export class ZstdCompressor {
-  readonly #context = new CCtx();
+  readonly #level: number;
+  readonly #limits: TableLimits | undefined;
+  /** For short input: in between, it would make zstd take other tables. */
+  #small: Context | undefined;
+  #context: Context | undefined;
 
   constructor(level: number, limits?: TableLimits) {
-    this.#context.setParameter(CParameter.compressionLevel, level);
-    if (level >= TREE_LEVEL) this.#context.setParameter(CParameter.hashLog, TREE_HASH_LOG);
-    if (!limits) return;
-    this.#context.setParameter(CParameter.hashLog, limits.tableLog);
-    this.#context.setParameter(CParameter.chainLog, limits.tableLog);
+    this.#level = level;
+    this.#limits = limits;
   }
 
   /** One frame (RFC 8878) of `plain`. The result is a view, valid until any compressor of the thread is used again. */
   compress(plain: Uint8Array): Uint8Array {
     makeRoom(plain.length);
-    const length = this.#context.compress2(output, plain);
+    const context = plain.length < LEAST_LARGE_BYTES ? this.#forSmall() : this.#forLarge();
+    const length = context.compress2(output, plain);
     return output.subarray(0, length);
   }
 
@@ -48,8 +61,42 @@ export class ZstdCompressor {
   compressUsing(dictionary: Uint8Array, plain: Uint8Array, level: number): Uint8Array {
     makeRoom(plain.length);
     const usedLevel = Math.min(level, MOST_DICTIONARY_LEVEL);
-    const length = this.#context.compressUsingDict(output, plain, dictionary, usedLevel);
+    const length = this.#forLarge().compressUsingDict(output, plain, dictionary, usedLevel);
     return output.subarray(0, length);
+  }
+
+  #forSmall(): Context {
+    this.#small ??= this.#newContext();
+    return this.#small;
+  }
+
+  #forLarge(): Context {
+    if (this.#context) return this.#context;
+    this.#context = this.#newContext();
+    takeTables(this.#context);
+    return this.#context;
+  }
+
+  #newContext(): Context {
+    const context = new CCtx();
+    context.setParameter(CParameter.compressionLevel, this.#level);
+    if (this.#level >= TREE_LEVEL) context.setParameter(CParameter.hashLog, TREE_HASH_LOG);
+    if (this.#limits) {
+      context.setParameter(CParameter.hashLog, this.#limits.tableLog);
+      context.setParameter(CParameter.chainLog, this.#limits.tableLog);
+    }
+    return context;
+  }
+}
+
+/** Makes a context take the tables of a whole block now. */
+function takeTables(context: Context): void {
+  makeRoom(TABLES_FOR_BYTES);
+  try {
+    // Any bytes do: it ends with the first few that come out.
+    context.compress2(new Uint8Array(LEAST_OUTPUT_BYTES), output.subarray(0, TABLES_FOR_BYTES));
+  } catch {
+    // As they found no room.
   }
 }
 

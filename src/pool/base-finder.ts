@@ -161,8 +161,13 @@ export class BaseFinder {
   }
 
   #indexSketches(): SketchIndex {
-    const index = new SketchIndex();
-    this.#chunks.packs.forEach(({ footer }, packIndex) => {
+    const { packs } = this.#chunks;
+    const sketchedChunks = packs.reduce(
+      (sum, { footer }) => sum + (footer.sketches ? footer.chunkCount : 0),
+      0,
+    );
+    const index = new SketchIndex(sketchedChunks);
+    packs.forEach(({ footer }, packIndex) => {
       if (footer.sketches) index.addPack(packIndex, footer.sketches);
     });
     return index;

@@ -4,7 +4,7 @@ import type { BlockCache, ChunkLease } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import type { SharedRegion } from './shared-arena.js';
 
-/** Blocks begun to be read before it is their turn. */
+/** Blocks that lean on nothing, begun to be read before it is their turn. */
 const BLOCKS_AHEAD = 2;
 
 /** A chunk to lean on. */
@@ -25,10 +25,13 @@ interface Room extends BaseBytes {
 export class BaseReader {
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
+  readonly #deltasAtOnce: number;
 
-  constructor(cache: BlockCache, chunks: ChunkCatalog) {
+  /** @param deltasAtOnce blocks being read that lean on others: each holds several of these */
+  constructor(cache: BlockCache, chunks: ChunkCatalog, deltasAtOnce: number) {
     this.#cache = cache;
     this.#chunks = chunks;
+    this.#deltasAtOnce = deltasAtOnce;
   }
 
   /**
@@ -74,13 +77,13 @@ export class BaseReader {
 
   /** @returns those that could be read */
   async #takeOut(rooms: readonly Room[]): Promise<Room[]> {
-    const whole = rooms.filter(({ isBrief }) => !isBrief);
+    const whole = rooms.filter(({ isBrief }) => !isBrief).sort(byBlock);
     const found: Room[] = [];
     const ahead: { lease: ChunkLease; room: Room }[] = [];
     let next = 0;
     try {
       for (;;) {
-        while (next < whole.length && this.#mayBegin(ahead)) {
+        while (next < whole.length && this.#mayBegin(whole[next]!, ahead)) {
           const room = whole[next++]!;
           const lease = this.#lease(room.id);
           if (lease) ahead.push({ lease, room });
@@ -103,8 +106,13 @@ export class BaseReader {
     }
   }
 
-  #mayBegin(ahead: readonly { lease: ChunkLease }[]): boolean {
-    return new Set(ahead.map(({ lease }) => lease.blockKey)).size < BLOCKS_AHEAD;
+  #mayBegin({ depth, place }: Room, ahead: readonly { room: Room }[]): boolean {
+    const begun = new Map(ahead.map(({ room }) => [blockOf(room.place), room.depth]));
+    const deltas = [...begun.values()].filter((other) => other > 0).length;
+    if (begun.has(blockOf(place))) return true;
+    return (
+      begun.size < Math.max(BLOCKS_AHEAD, this.#deltasAtOnce) && (depth === 0 || deltas < this.#deltasAtOnce)
+    );
   }
 
   #lease(id: Uint8Array): ChunkLease | null {
@@ -115,6 +123,17 @@ export class BaseReader {
       throw error;
     }
   }
+}
+
+/** Each block once, those that lean on others first: what these lean on may be wanted as well. */
+function byBlock(a: Room, b: Room): number {
+  return (
+    b.depth - a.depth || a.place.packIndex - b.place.packIndex || a.place.blockIndex - b.place.blockIndex
+  );
+}
+
+function blockOf({ packIndex, blockIndex }: ChunkLocation): string {
+  return `${packIndex}:${blockIndex}`;
 }
 
 /** The stretch of shared memory that a view is of. */

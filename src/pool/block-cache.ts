@@ -9,7 +9,7 @@ import type { BlockWorkers } from './block-workers.js';
 import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
 import type { WantedChunk } from './chunk-maker.js';
 import type { GzipWorkers } from './gzip-workers.js';
-import { RegionPool } from './region-pool.js';
+import { RegionPool, regionBytesOf } from './region-pool.js';
 import { SharedArena, type SharedRegion } from './shared-arena.js';
 import { TurnQueue } from './turn-queue.js';
 
@@ -23,6 +23,8 @@ const USUAL_DELTA_BYTES = 2 * 1024 * 1024;
 interface CachedBlock {
   region: SharedRegion;
   decoded: Promise<void>;
+  /** No thread works on it any more. */
+  isSettled: boolean;
   pins: number;
   /** Begins to decode now, without waiting for its turn. */
   hurry(): void;
@@ -170,49 +172,63 @@ export class BlockCache {
 
   #unpin(block: CachedBlock): void {
     block.pins--;
-    this.#shrink();
+    this.#shrink(this.#budgetBytes);
   }
 
   #read(address: BlockAddress): CachedBlock {
     const { plainBytes, baseCount } =
       this.#chunks.packs[address.packIndex]!.footer.blocks[address.blockIndex]!;
-    const region = this.#regions.take(plainBytes);
-    this.#cachedBytes += region.bytes.length;
+    const region = this.#takeRegion(plainBytes);
     const decode = (): Promise<void> => this.#decoder.decode(address, region, false).then(() => {});
     if (baseCount > 0) {
       const turns = plainBytes > USUAL_DELTA_BYTES ? this.#largeDeltas : this.#deltas;
       const { done: decoded, hurry } = turns.add(decode);
-      return { region, decoded, pins: 0, hurry };
+      return cachedBlock(region, decoded, hurry);
     }
-    const decoded = decode();
-    // A block read ahead may never be waited for.
-    decoded.catch(() => {});
-    return { region, decoded, pins: 0, hurry: () => {} };
+    return cachedBlock(region, decode(), () => {});
   }
 
   /** Reads a chunk without the block around it. */
   #readAlone(place: ChunkLocation, id: Uint8Array): CachedBlock {
-    const region = this.#regions.take(place.sizeBytes);
-    this.#cachedBytes += region.bytes.length;
+    const region = this.#takeRegion(place.sizeBytes);
     const { done: decoded, hurry } = this.#deltas.add(async () => {
       const [error] = await this.#decoder.makeChunks([{ place, id, into: region }]);
       if (error) throw error;
     });
-    return { region, decoded, pins: 0, hurry };
+    return cachedBlock(region, decoded, hurry);
   }
 
-  #shrink(): void {
-    if (this.#cachedBytes <= this.#budgetBytes) return;
+  /** Memory for a block: what nobody holds goes first, so that no more than the budget is taken while that can be. */
+  #takeRegion(sizeBytes: number): SharedRegion {
+    this.#shrink(this.#budgetBytes - regionBytesOf(sizeBytes));
+    const region = this.#regions.take(sizeBytes);
+    this.#cachedBytes += region.bytes.length;
+    return region;
+  }
+
+  #shrink(toBytes: number): void {
+    if (this.#cachedBytes <= toBytes) return;
     for (const [key, block] of this.#blocks) {
-      if (this.#cachedBytes <= this.#budgetBytes) return;
+      if (this.#cachedBytes <= toBytes) return;
       if (block.pins > 0) continue;
       this.#blocks.delete(key);
       this.#cachedBytes -= block.region.bytes.length;
-      // Only when the thread has let go of it may the memory be used again.
       const give = (): void => this.#regions.give(block.region);
-      block.decoded.then(give, give);
+      if (block.isSettled) give();
+      // Only when the thread has let go of it may the memory be used again.
+      else block.decoded.then(give, give);
     }
   }
+}
+
+function cachedBlock(region: SharedRegion, decoded: Promise<void>, hurry: () => void): CachedBlock {
+  const block = { region, decoded, isSettled: false, pins: 0, hurry };
+  const settle = (): void => {
+    block.isSettled = true;
+  };
+  // A block read ahead may never be waited for.
+  decoded.then(settle, settle);
+  return block;
 }
 
 const keyOf = ({ packIndex, blockIndex }: BlockAddress): string => `${packIndex}:${blockIndex}`;

@@ -21,9 +21,9 @@ export interface BaseParts {
   chunks: ChunkCatalog;
 }
 
-/** Blocks whose bases are held in memory: deltas are sought for one or more, one is stored, the bases of the next are read. */
-function blocksAtOnce({ threads }: BlockWorkers): number {
-  return 2 + Math.max(1, threads >> 1);
+/** Blocks whose bases are held in memory: deltas are sought for all but one, which is stored, or whose bases are read. */
+function blocksAtOnce({ searchingThreads }: BlockWorkers): number {
+  return 1 + searchingThreads;
 }
 
 /** What the cache of a {@link BlockCoder} needs to have for windows. */
@@ -62,7 +62,10 @@ export class BlockCoder {
     this.#workers = workers;
     this.#level = level;
     this.#baseBytes = blockBytes * BASE_BYTES_PER_BYTE;
-    this.#bases = bases && { ...bases, reader: new BaseReader(bases.cache, bases.chunks) };
+    this.#bases = bases && {
+      ...bases,
+      reader: new BaseReader(bases.cache, bases.chunks, workers.searchingThreads),
+    };
     this.#leaning = new TurnQueue(blocksAtOnce(workers));
     if (bases) workers.willSearch();
     // Taken before the cache fills: they must lie in memory that threads share.

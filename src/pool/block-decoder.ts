@@ -22,6 +22,9 @@ const LEAST_LIGHT_DEPTH = 4;
 /** Chunks that are wanted together are made without their blocks where these lean on deltas themselves, or are as short as this. */
 const BRIEF_STORED_BYTES = 32 * 1024;
 
+/** Copies of bases are put into regions of this size: larger ones would be of use for nothing else. */
+const COPIES_BYTES = 1024 * 1024;
+
 /** What decoding a block and looking at its chunks showed. */
 export interface DecodedBlock {
   /** Numbers of the chunks of the block that are not what their id says; none where they were not looked at. */
@@ -111,7 +114,7 @@ export class BlockDecoder {
     held: { release(): void }[],
   ): Promise<Uint8Array[]> {
     const bases: Uint8Array[] = [];
-    const copies = new CopiedBases(this.#regions, blocks);
+    const copies = new CopiedBases(this.#regions);
     held.push(copies);
     const [light, whole] = partition(blocks, (block) => this.isLight(block));
     await this.#gatherAlone(address, light, copies, bases);
@@ -203,17 +206,14 @@ function partition<Item>(items: readonly Item[], isFirst: (item: Item) => boolea
   return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
-/** Copies of bases in one shared memory, which has room for all of a delta block: at most `LIMITS.deltaBaseBytes`. */
+/** Copies of bases: at most `LIMITS.deltaBaseBytes` for a delta block. */
 class CopiedBases {
   readonly #regions: RegionPool;
-  readonly #sizeBytes: number;
-  #region: SharedRegion | null = null;
+  readonly #taken: SharedRegion[] = [];
   #fillBytes = 0;
 
-  constructor(regions: RegionPool, blocks: readonly BaseBlock[]) {
-    const sizes = blocks.flatMap(({ bases }) => bases.map(({ sizeBytes }) => sizeBytes));
+  constructor(regions: RegionPool) {
     this.#regions = regions;
-    this.#sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
   }
 
   add(piece: Uint8Array): Uint8Array {
@@ -224,15 +224,20 @@ class CopiedBases {
 
   /** Room for the next one. */
   take(sizeBytes: number): SharedRegion {
-    this.#region ??= this.#regions.take(this.#sizeBytes);
-    const { memory, buffer, offsetBytes, bytes } = this.#region;
+    let region = this.#taken.at(-1);
+    if (!region || this.#fillBytes + sizeBytes > region.bytes.length) {
+      region = this.#regions.take(Math.max(sizeBytes, COPIES_BYTES));
+      this.#taken.push(region);
+      this.#fillBytes = 0;
+    }
+    const { memory, buffer, offsetBytes, bytes } = region;
     const at = this.#fillBytes;
     this.#fillBytes += sizeBytes;
     return { memory, buffer, offsetBytes: offsetBytes + at, bytes: bytes.subarray(at, at + sizeBytes) };
   }
 
   release(): void {
-    if (this.#region) this.#regions.give(this.#region);
+    for (const region of this.#taken) this.#regions.give(region);
   }
 }
 

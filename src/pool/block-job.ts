@@ -97,7 +97,7 @@ export interface BasePiece {
   id: Uint8Array;
 }
 
-/** Look for a delta of the `sizeBytes` of `buffer`, which stay as they are; its payload is put at the beginning of `payload`. */
+/** Look for a delta of the `sizeBytes` of `buffer`, which stay as they are; its payload is put into `payload`. */
 export interface DeltaJob {
   type: 'encodeDelta';
   buffer: SharedArrayBuffer;
@@ -111,6 +111,7 @@ export interface DeltaJob {
 
 /** What {@link DeltaJob} found. */
 export interface FoundDelta {
+  payloadAt: number;
   payloadBytes: number;
   /** Numbers of the bases that it is a delta of. */
   usedBases: number[];
@@ -124,6 +125,7 @@ export interface StoreDeltaJob {
   sizeBytes: number;
   level: number;
   payload: SharedArrayBuffer;
+  payloadAt: number;
   payloadBytes: number;
   /** Those the payload needs, in their order. */
   bases: BasePiece[];

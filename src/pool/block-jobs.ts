@@ -25,7 +25,7 @@ const OPEN_FILES = 32;
 /** Small enough that what was read is still in the cache when it is hashed: two threads take two thirds of the time of 256 KiB. */
 const READ_BYTES = 128 * 1024;
 /** What is outgrown is memory until the next garbage collection: it is done seldom. */
-const SCRATCH_STEP_BYTES = 1024 * 1024;
+const SCRATCH_STEP_BYTES = 2 * 1024 * 1024;
 
 const decompressor = new ZstdDecompressor();
 let scratch = new Uint8Array(0);

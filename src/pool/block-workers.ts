@@ -71,6 +71,11 @@ export class BlockWorkers {
     return this.#pool.size;
   }
 
+  /** Those that look for deltas, and do nothing else for them. */
+  get searchingThreads(): number {
+    return Math.max(1, this.threads >> 1);
+  }
+
   /** Says that deltas will be looked for. */
   willSearch(): void {
     this.#searches = true;
@@ -117,9 +122,9 @@ export class BlockWorkers {
     try {
       const found = await this.#run<FoundDelta | null>({ type: 'encodeDelta', ...block, bases: given });
       if (!found) return { ...(await this.compress(region, sizeBytes, level)), usedBases: [] };
-      const { payloadBytes, usedBases } = found;
+      const { payloadAt, payloadBytes, usedBases } = found;
       const bases = usedBases.map((number) => given[number]!);
-      const job: StoreDeltaJob = { type: 'storeDelta', ...block, payloadBytes, bases };
+      const job: StoreDeltaJob = { type: 'storeDelta', ...block, payloadAt, payloadBytes, bases };
       const { storedBytes, codec, xxh64 } = await this.#run<CompressAnswer>(job);
       const stored = region.bytes.subarray(0, storedBytes);
       return { stored, codec, xxh64, usedBases: codec === BLOCK_CODEC.delta ? usedBases : [] };
@@ -233,7 +238,7 @@ export class BlockWorkers {
    */
   #shareOf(job: BlockJob): WorkerShare {
     const { type } = job;
-    const searching = Math.max(1, this.threads >> 1);
+    const searching = this.searchingThreads;
     if (type === 'encodeDelta') return { to: searching, weight: CODING_WEIGHT };
     if (type === 'compress') return { weight: CODING_WEIGHT };
     if (type === 'hashFile') return { weight: 1 + job.sizeBytes / HASHED_BYTES };

@@ -18,7 +18,7 @@ const SLABS = 12;
 const MAX_OPEN_BYTES = 8 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
 /** Of both, where deltas are coded: that takes the memory, and so much time that reading need not be far ahead. */
-const LEANING_SHARE = 0.75;
+const LEANING_SHARE = 0.5;
 /** Besides open blocks and what slabs under way may fill: one being filled of each kind, and one begun. */
 const FILLING_BLOCKS = 4;
 /** Read buffers: one is worked on while the other is filled. */

@@ -41,20 +41,19 @@ export function findDelta(job: DeltaJob): FoundDelta | null {
   encoders.set(level, encoder);
   encoder.fill(bases.map(viewOf), new Uint8Array(buffer, offsetBytes, sizeBytes));
   const pieceBytes = Uint32Array.from(bases, (base) => base.sizeBytes);
-  const delta = encoder.encode(pieceBytes, sizeBytes);
+  const delta = encoder.encode(pieceBytes, sizeBytes, new Uint8Array(job.payload));
   if (!delta) return null;
   const { payload, usedPieces } = delta;
   // On its own the block takes no more than its plain bytes.
   if (costOf(payload, usedPieces.length) > sizeBytes * WORTHWHILE_DELTA_RATIO) return null;
-  new Uint8Array(job.payload).set(payload);
-  return { payloadBytes: payload.length, usedBases: usedPieces };
+  return { payloadAt: payload.byteOffset, payloadBytes: payload.length, usedBases: usedPieces };
 }
 
 /** Stores a block in place, as a delta when that is clearly smaller. The delta is decoded before it counts. */
 export function storeDelta(job: StoreDeltaJob): CompressAnswer {
   const { bases, level } = job;
   const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
-  const payload = new Uint8Array(job.payload, 0, job.payloadBytes);
+  const payload = new Uint8Array(job.payload, job.payloadAt, job.payloadBytes);
   if (!isRight(plain, payload, bases)) return storedIn(plain, compress(plain, level));
   const costBytes = costOf(payload, bases.length);
   if (costBytes > plain.length * CLEAR_DELTA_RATIO) {

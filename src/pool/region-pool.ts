@@ -22,8 +22,7 @@ export class RegionPool {
 
   /** A region of at least `sizeBytes`, which holds anything. */
   take(sizeBytes: number): SharedRegion {
-    let regionBytes = LEAST_BYTES;
-    while (regionBytes < sizeBytes) regionBytes *= 2;
+    const regionBytes = regionBytesOf(sizeBytes);
     const part = this.#takePart(regionBytes);
     const { memory, buffer, offsetBytes, bytes } = part.whole;
     const region = {
@@ -84,6 +83,13 @@ export class RegionPool {
     }
     return free;
   }
+}
+
+/** How large a region of at least `sizeBytes` is. */
+export function regionBytesOf(sizeBytes: number): number {
+  let regionBytes = LEAST_BYTES;
+  while (regionBytes < sizeBytes) regionBytes *= 2;
+  return regionBytes;
 }
 
 /** A part of a region as the arena gave it. */

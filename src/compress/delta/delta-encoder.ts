@@ -11,7 +11,7 @@ import {
 import { ALIGNMENT_SLACK_BYTES, KernelMemory } from './kernel-memory.js';
 import { DELTA_ENCODE_WASM_BASE64 } from './kernels/delta-encode-wasm.generated.js';
 
-/** A payload, and the base pieces it needs, in their order. The payload is valid until the next call. */
+/** A payload, and the base pieces it needs, in their order. The payload is valid until the next call, or lies where the caller said. */
 export interface EncodedDelta {
   payload: Uint8Array;
   usedPieces: number[];
@@ -123,10 +123,11 @@ export class DeltaEncoder {
    * together with the pieces listed in `usedPieces`, one after the other; it is smaller than the plain bytes.
    *
    * @param pieceBytes how long each base piece is, in order; together as much as {@link buffers} was told
+   * @param into memory for the payload: a longer one counts as none
    * @returns null when the base is of little use. Whether the payload beats what zstd makes of the plain bytes alone is
    *   for the caller to see.
    */
-  encode(pieceBytes: Uint32Array, plainBytes: number): EncodedDelta | null {
+  encode(pieceBytes: Uint32Array, plainBytes: number, into?: Uint8Array): EncodedDelta | null {
     const { base, baseBytes, plain, table, tableBits, strideBytes, ops, opLimit } = this.#layout;
     if (
       pieceBytes.reduce((sum, size) => sum + size, 0) !== baseBytes ||
@@ -142,7 +143,7 @@ export class DeltaEncoder {
     if (copiedBytes(found) < plainBytes * LEAST_COPIED_SHARE) return null;
     const streams = this.#writeStreams(found, pieceBytes);
     if (streams === null) return null;
-    const tolerant = this.#pack(streams);
+    const tolerant = this.#pack(streams, into ?? this.#ownPayload());
     if (tolerant === null) return null;
     return this.#tryDictionary(tolerant, pieceBytes);
   }
@@ -166,13 +167,16 @@ export class DeltaEncoder {
     return bytes.reduce((sum, { length }) => sum + length, 0) > plainBytes ? null : { bytes, usedPieces };
   }
 
-  #pack({ bytes, usedPieces }: DeltaStreams): EncodedDelta | null {
-    const limit = this.#layout.plainBytes;
-    const room = limit + LONGEST_HEADER_BYTES;
+  #ownPayload(): Uint8Array {
+    const room = this.#layout.plainBytes + LONGEST_HEADER_BYTES;
     if (this.#payload.length < room) {
       // In large steps: what is outgrown is memory until the next garbage collection.
       this.#payload = new Uint8Array(Math.ceil(room / PAYLOAD_STEP_BYTES) * PAYLOAD_STEP_BYTES);
     }
+    return this.#payload;
+  }
+
+  #pack({ bytes, usedPieces }: DeltaStreams, payload: Uint8Array): EncodedDelta | null {
     // The header's length is known when all streams are coded: they are put behind the longest, and the header before.
     const header = new Uint8Array(LONGEST_HEADER_BYTES);
     header[0] = DELTA_FORMS.tolerantCopy;
@@ -181,16 +185,16 @@ export class DeltaEncoder {
     for (const stream of bytes) {
       const frame = stream.length === 0 ? stream : this.#compressor.compress(stream);
       const stored = frame.length < stream.length ? frame : stream;
-      if (end + stored.length > this.#payload.length) return null;
+      if (end + stored.length > payload.length) return null;
       headerEnd = writeNumber(header, headerEnd, stream.length);
       headerEnd = writeNumber(header, headerEnd, stored.length);
-      this.#payload.set(stored, end);
+      payload.set(stored, end);
       end += stored.length;
     }
     const begin = LONGEST_HEADER_BYTES - headerEnd;
-    this.#payload.set(header.subarray(0, headerEnd), begin);
-    if (end - begin >= limit) return null;
-    return { payload: this.#payload.subarray(begin, end), usedPieces };
+    payload.set(header.subarray(0, headerEnd), begin);
+    if (end - begin >= this.#layout.plainBytes) return null;
+    return { payload: payload.subarray(begin, end), usedPieces };
   }
 
   /** In text, lines are moved and words reused: zstd's search, which weighs what each match costs, may do better. */
