@@ -14,7 +14,7 @@ import { searchLevel1 } from './lib/level-1';
 import { searchLevel2 } from './lib/level-2';
 import { searchLevel3 } from './lib/level-3';
 import { searchLevel4 } from './lib/level-4';
-import { searchLevel5, searchLevel6 } from './lib/level-5';
+import { resetLevel5, searchLevel5, searchLevel6 } from './lib/level-5';
 import { fillSymbolTables } from './lib/symbols';
 import { clearTokens, tokenCount } from './lib/tokens';
 
@@ -33,6 +33,7 @@ export function configure(newLevel: i32, generation: i32): void {
   memory.grow(<i32>(MEMORY_BYTES >> 16) + 1 - memory.size());
   fillSymbolTables();
   memory.fill(TABLES, 0, TABLES_BYTES);
+  if (newLevel == 5 || newLevel == 6) resetLevel5();
   level = newLevel;
   setGeneration(generation);
   reset(0);

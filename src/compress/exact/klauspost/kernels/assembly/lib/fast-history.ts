@@ -12,6 +12,8 @@ export const MARGIN: i32 = 11;
 const INITIAL_BASE: i32 = 65535;
 /** The tables are gone over before sums get near 2^31. What is out of reach becomes 0, so it does not show. */
 const LARGEST_BASE: i32 = 1 << 30;
+/** Lowered by a multiple of this: level 5 counts positions modulo 2^21. */
+const BASE_STEP: i32 = 1 << 21;
 
 export let base: i32 = INITIAL_BASE;
 let historyLength: i32 = 0;
@@ -61,11 +63,12 @@ export function historyEnd(): i32 {
 
 function lowerBase(tableBytes: usize): void {
   const outOfReach = base + historyLength - REACH;
+  const lowered = (base - REACH) & -BASE_STEP;
   for (let at = TABLES; at < TABLES + tableBytes; at += 4) {
     const entry = load<i32>(at);
-    store<i32>(at, entry <= outOfReach ? 0 : entry - base + REACH);
+    store<i32>(at, entry <= outOfReach ? 0 : entry - lowered);
   }
-  base = REACH;
+  base -= lowered;
 }
 
 // @ts-ignore: decorator
