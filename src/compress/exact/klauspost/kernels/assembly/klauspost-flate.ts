@@ -6,7 +6,7 @@
 // to 9 slide a window (lazy.ts). Both hand tokens to block-writer.ts.
 import { takeOutput } from './lib/bit-writer';
 import { resetBlockWriter, writeLastBlock, writeLiteralBlock, writeStored, writeTokenBlock } from './lib/block-writer';
-import { resetHistory } from './lib/fast-history';
+import { resetHistory, roomForBlock } from './lib/fast-history';
 import { setGeneration } from './lib/generation';
 import { INPUT, INPUT_CAPACITY, MEMORY_BYTES, OUTPUT, TABLES, TABLES_BYTES, WINDOW } from './lib/layout';
 import { fillLazyDictionary, resetLazy, searchLazy, writeLazy } from './lib/lazy';
@@ -20,19 +20,23 @@ import { clearTokens, tokenCount } from './lib/tokens';
 
 const BLOCK_BYTES: i32 = 65535;
 const FIRST_LAZY_LEVEL: i32 = 7;
+/** Up to this level a block is copied into the history when it is searched; above it is put there at once. */
+const LAST_COPIED_LEVEL: i32 = 4;
 /** A flush sends fewer bytes than that without a search, and forgets what came before. */
 const FEW_BYTES: i32 = 128;
 const VERY_FEW_BYTES: i32 = 32;
 
 let level: i32 = 0;
-/** How many bytes wait in WINDOW, of levels 1 to 6. */
+/** Bytes that wait to be searched, of levels 1 to 6: how many, and where. */
 let waiting: i32 = 0;
+let block: usize = WINDOW;
 
 /** Sets which encoder this instance is from now on, before anything else. `generation` is of lib/generation.ts. */
 export function configure(newLevel: i32, generation: i32): void {
   memory.grow(<i32>(MEMORY_BYTES >> 16) + 1 - memory.size());
   fillSymbolTables();
   memory.fill(TABLES, 0, TABLES_BYTES);
+  block = WINDOW;
   if (newLevel == 5 || newLevel == 6) resetLevel5();
   level = newLevel;
   setGeneration(generation);
@@ -77,8 +81,9 @@ export function write(byteCount: i32): i32 {
   while (byteCount > 0) {
     // A full block waits for more, because the last one is sent otherwise.
     if (waiting == BLOCK_BYTES) sendBlock(false);
+    if (waiting == 0 && level > LAST_COPIED_LEVEL) block = roomForBlock();
     const taken = min(byteCount, BLOCK_BYTES - waiting);
-    memory.copy(WINDOW + <usize>waiting, from, <usize>taken);
+    memory.copy(block + <usize>waiting, from, <usize>taken);
     waiting += taken;
     from += <usize>taken;
     byteCount -= taken;
@@ -102,8 +107,8 @@ function sendAll(): void {
   if (level >= FIRST_LAZY_LEVEL) return searchLazy(true);
   if (waiting >= FEW_BYTES) return sendBlock(true);
   if (waiting == 0) return;
-  if (waiting <= VERY_FEW_BYTES) writeStored(WINDOW, waiting);
-  else writeLiteralBlock(WINDOW, waiting, true);
+  if (waiting <= VERY_FEW_BYTES) writeStored(block, waiting);
+  else writeLiteralBlock(block, waiting, true);
   waiting = 0;
   resetHistory();
 }
@@ -111,11 +116,11 @@ function sendAll(): void {
 function sendBlock(endsHere: bool): void {
   const count = waiting;
   waiting = 0;
-  search(WINDOW, count);
+  search(block, count);
   const tokens = tokenCount();
-  if (tokens == 0) writeStored(WINDOW, count);
-  else if (tokens > count - (count >> 4)) writeLiteralBlock(WINDOW, count, endsHere);
-  else writeTokenBlock(WINDOW, count, endsHere);
+  if (tokens == 0) writeStored(block, count);
+  else if (tokens > count - (count >> 4)) writeLiteralBlock(block, count, endsHere);
+  else writeTokenBlock(block, count, endsHere);
   clearTokens();
 }
 

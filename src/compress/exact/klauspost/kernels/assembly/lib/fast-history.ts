@@ -50,9 +50,23 @@ export function appendBlock(from: usize, count: i32, tableBytes: usize): i32 {
     historyLength = REACH;
   }
   const start = historyLength;
-  memory.copy(HISTORY + <usize>start, from, <usize>count);
+  if (from != HISTORY + <usize>start) memory.copy(HISTORY + <usize>start, from, <usize>count);
   historyLength += count;
   return start;
+}
+
+/**
+ * Where the bytes of the next block may be put, to be appended without a copy: what is out of reach is dropped before. Only
+ * for levels whose matches are all in reach: elsewhere it shows when bytes are dropped.
+ */
+export function roomForBlock(): usize {
+  if (historyLength > REACH) {
+    const dropped = historyLength - REACH;
+    memory.copy(HISTORY, HISTORY + <usize>dropped, REACH);
+    base += dropped;
+    historyLength = REACH;
+  }
+  return HISTORY + <usize>historyLength;
 }
 
 // @ts-ignore: decorator
