@@ -1,6 +1,6 @@
 // The compressed bytes of the call that runs: bits go in least significant first, whole bytes lie at OUTPUT.
 import {
-  DISTANCE_BASES, DISTANCE_EXTRA_BITS, LENGTH_BASES, LENGTH_EXTRA_BITS, LENGTH_SYMBOLS, OUTPUT, TOKENS,
+  DISTANCE_EXTRA_BITS, DISTANCE_SENDS, LENGTH_BASES, LENGTH_EXTRA_BITS, LENGTH_SENDS, LENGTH_SYMBOLS, OUTPUT, TOKENS,
 } from './layout';
 
 /** Bits that do not make a whole byte yet: always fewer than 8 between calls. */
@@ -67,31 +67,61 @@ export function putLiterals(from: usize, to: usize, codes: usize): void {
   outputEnd = out;
 }
 
+/** What is sent for each length and each distance code, so that a match takes two look-ups. */
+function fillSends(literalCodes: usize, distanceCodes: usize): void {
+  for (let length: usize = 0; length < 256; length++) {
+    const symbol = <usize>load<u8>(length, LENGTH_SYMBOLS) << 2;
+    const code = load<u32>(literalCodes + 256 * 4 + symbol);
+    const count = code & 255;
+    const extra = <u32>length - load<u32>(symbol + LENGTH_BASES);
+    const bits = (code >> 8) | (extra << count);
+    store<u32>((length << 2) + LENGTH_SENDS, (bits << 8) | (count + load<u32>(symbol + LENGTH_EXTRA_BITS)));
+  }
+  for (let symbol: usize = 0; symbol < 30 * 4; symbol += 4) {
+    const code = load<u32>(distanceCodes + symbol);
+    store<u32>(symbol + DISTANCE_SENDS, ((code >> 8) << 16) | (load<u32>(symbol + DISTANCE_EXTRA_BITS) << 8) | (code & 255));
+  }
+}
+
 /** The tokens before `end`, an end of block among them included: it is a literal with the number 256. */
 export function putTokens(end: usize, literalCodes: usize, distanceCodes: usize): void {
+  fillSends(literalCodes, distanceCodes);
   let bits = pendingBits;
   let count = pendingCount;
   let out = outputEnd;
+  // No literal, so that a run of them ends there.
+  store<u32>(end, u32.MAX_VALUE);
   for (let at = TOKENS; at < end; at += 4) {
-    const token = load<u32>(at);
+    let token = load<u32>(at);
     if (token <= 256) {
-      const code = load<u32>(literalCodes + (token << 2));
+      let code = load<u32>(literalCodes + (token << 2));
       bits |= <u64>(code >> 8) << count;
       count += <u64>(code & 255);
+      token = load<u32>(at, 4);
+      if (token <= 256) {
+        code = load<u32>(literalCodes + (token << 2));
+        bits |= <u64>(code >> 8) << count;
+        count += <u64>(code & 255);
+        at += 4;
+        token = load<u32>(at, 4);
+        if (token <= 256) {
+          code = load<u32>(literalCodes + (token << 2));
+          bits |= <u64>(code >> 8) << count;
+          count += <u64>(code & 255);
+          at += 4;
+        }
+      }
     } else {
-      const length = (token >> 22) & 255;
-      const symbol = <usize>load<u8>(length, LENGTH_SYMBOLS) << 2;
-      const lengthCode = load<u32>(literalCodes + 256 * 4 + symbol);
-      bits |= <u64>(lengthCode >> 8) << count;
-      count += <u64>(lengthCode & 255);
-      bits |= <u64>(length - load<u32>(symbol + LENGTH_BASES)) << count;
-      count += <u64>load<u32>(symbol + LENGTH_EXTRA_BITS);
-      const distance = ((token >> 16) & 31) << 2;
-      const distanceCode = load<u32>(distanceCodes + distance);
-      bits |= <u64>(distanceCode >> 8) << count;
-      count += <u64>(distanceCode & 255);
-      bits |= <u64>((token & 0xffff) - load<u32>(distance + DISTANCE_BASES)) << count;
-      count += <u64>load<u32>(distance + DISTANCE_EXTRA_BITS);
+      const length = load<u32>(((token >> 20) & (255 << 2)) + LENGTH_SENDS);
+      bits |= <u64>(length >> 8) << count;
+      count += <u64>(length & 255);
+      const distance = load<u32>(((token >> 14) & (31 << 2)) + DISTANCE_SENDS);
+      bits |= <u64>(distance >> 16) << count;
+      count += <u64>(distance & 255);
+      const extra = (distance >> 8) & 255;
+      // The least distance of a code is a multiple of 1 << extra.
+      bits |= <u64>(token & ((1 << extra) - 1)) << count;
+      count += <u64>extra;
     }
     store<u64>(out, bits);
     out += <usize>(count >> 3);

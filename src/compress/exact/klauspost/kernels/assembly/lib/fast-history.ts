@@ -133,9 +133,13 @@ export function emitMatch(pending: i32): i32 {
   let at = matchAt;
   let from = matchFrom;
   const end = at + matchLength;
-  while (from > 0 && at > pending && load<u8>(<usize>from - 1, HISTORY) == load<u8>(<usize>at - 1, HISTORY)) {
-    at--;
-    from--;
+  let most = min(at - pending, from);
+  // Eight bytes at a time, as a loop over single ones ends where nobody foresees it.
+  for (let count = 8; count == 8; most -= count) {
+    const difference = load<u64>(<usize>at, HISTORY - 8) ^ load<u64>(<usize>from, HISTORY - 8);
+    count = min(<i32>(clz(difference) >> 3), most);
+    at -= count;
+    from -= count;
   }
   addLiterals(HISTORY + <usize>pending, HISTORY + <usize>at);
   addLongMatch(end - at, <u32>(at - from - 1));

@@ -64,8 +64,10 @@ export const DISTANCE_SYMBOLS: usize = 0x277d00;
 /** By length code plus one: extra bits, 4 bytes each, and the least length - 3. */
 export const LENGTH_EXTRA_BITS: usize = 0x277f00;
 export const LENGTH_BASES: usize = 0x277f80;
-/** By distance code: extra bits, 4 bytes each, and the least distance - 1. */
+/** By distance code: extra bits, 4 bytes each. */
 export const DISTANCE_EXTRA_BITS: usize = 0x278000;
-export const DISTANCE_BASES: usize = 0x278080;
+/** What is sent for length - 3: bits above the low byte, which says how many. By distance code: code, extra bits, code's length. */
+export const LENGTH_SENDS: usize = 0x278100;
+export const DISTANCE_SENDS: usize = 0x278500;
 
 export const MEMORY_BYTES: usize = 0x279000;

@@ -1,5 +1,5 @@
 import {
-  DISTANCE_BASES, DISTANCE_CODES, DISTANCE_EXTRA_BITS, DISTANCE_SYMBOLS, FIXED_DISTANCE_CODES, FIXED_LITERAL_CODES,
+  DISTANCE_CODES, DISTANCE_EXTRA_BITS, DISTANCE_SYMBOLS, FIXED_DISTANCE_CODES, FIXED_LITERAL_CODES,
   LENGTH_BASES, LENGTH_EXTRA_BITS, LENGTH_SYMBOLS, LONE_DISTANCE_CODES,
 } from './layout';
 
@@ -52,7 +52,6 @@ function fillDistances(): void {
   for (let code = 0; code < 30; code++) {
     const extra = code < 2 ? 0 : (code >> 1) - 1;
     store<u32>(DISTANCE_EXTRA_BITS + (<usize>code << 2), extra);
-    store<u32>(DISTANCE_BASES + (<usize>code << 2), distance);
     for (let i = 0; i < 1 << extra; i++, distance++) {
       if (distance < 256) store<u8>(DISTANCE_SYMBOLS + <usize>distance, <u8>code);
       store<u8>(DISTANCE_SYMBOLS + 256 + (<usize>distance >> 7), <u8>code);
