@@ -141,3 +141,19 @@ test('refuses a variant that a level does not have', () => {
     }
   }
 });
+
+test.each([
+  { level: 5 as const, streamSha256: 'e1171687a148712141d1a7692f11e6a5166a8eb64655b6d8208a7d5db0247cec' },
+  { level: 6 as const, streamSha256: 'b4cf2b6a34be44c82f1f1103fa540271ce865c3296179b2842317f52a550c2f0' },
+])('level $level does not take what is 2 MiB back for what is near', ({ level, streamSha256 }) => {
+  // Bytes are seen at a place, stand again 2^21 behind it where the search all but passes over them, and once more in the next block.
+  const blockBytes = 65_535;
+  const plain = new Uint8Array(34 * blockBytes);
+  const seen = makeInput('noise', 1, 512);
+  plain.set(seen, 50_000);
+  plain.set(makeInput('noise', 2, blockBytes), 32 * blockBytes);
+  plain.set(seen, 50_000 + 2 ** 21);
+  plain.set(seen, 33 * blockBytes);
+  const encoder = createKlauspostEncoder({ level, variant: '1.15.10' });
+  expect(sha256Hex(encodeInPieces(encoder, plain))).toBe(streamSha256);
+});
