@@ -9,7 +9,7 @@ import { readSource, StreamSource } from './byte-source.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import { GrowingArray } from './growing-array.js';
 import { OpenedNames } from './opened-names.js';
-import { type GuidedFile, type GuidedStream, looseName, pathKey } from './stream-guide.js';
+import { type GuidedStream, type NameKeys, nameKeys } from './stream-guide.js';
 
 /** Skeletons read for their names. More tells little more, and time and memory must not grow with the pool. */
 const MAX_SKELETON_BYTES = 48 * 1024 * 1024;
@@ -160,14 +160,13 @@ export class BaseMap {
 
   #addFile(name: string, file: MappedFile): void {
     const number = this.#contentAt.length;
-    const exact = pathKey(name);
-    if (this.#fileOf.has(exact)) return;
+    const { exactKey, placeKey, looseKey } = nameKeys(name);
+    if (this.#fileOf.has(exactKey)) return;
     this.#contentAt.push(file.contentAt);
     this.#skeletonAt.push(file.skeletonAt);
     this.#fileBytes.push(file.sizeBytes);
-    this.#fileOf.set(exact, number);
-    const loose = pathKey(looseName(name));
-    if (!this.#fileOf.has(loose)) this.#fileOf.set(loose, number);
+    this.#fileOf.set(exactKey, number);
+    for (const key of [placeKey, looseKey]) if (!this.#fileOf.has(key)) this.#fileOf.set(key, number);
   }
 
   async #addStream(stream: StreamRef): Promise<void> {
@@ -218,10 +217,10 @@ export class BaseMap {
 
   /** Where a file of that name begins in the stream of that sort; null when no blob has one. */
   locateFile(
-    { exactKey, looseKey }: Pick<GuidedFile, 'exactKey' | 'looseKey'>,
+    { exactKey, placeKey, looseKey }: NameKeys,
     stream: GuidedStream,
   ): { atBytes: number; sizeBytes: number } | null {
-    const number = this.#fileOf.get(exactKey) ?? this.#fileOf.get(looseKey);
+    const number = this.#fileOf.get(exactKey) ?? this.#fileOf.get(placeKey) ?? this.#fileOf.get(looseKey);
     if (number === undefined) return null;
     const atBytes = (stream === 'content' ? this.#contentAt : this.#skeletonAt).at(number);
     return { atBytes, sizeBytes: this.#fileBytes.at(number) };

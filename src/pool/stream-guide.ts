@@ -1,3 +1,4 @@
+import { ENTRY_SEPARATOR } from './entry-names.js';
 import { GrowingArray } from './growing-array.js';
 
 /** Files of one stream beyond which no more are kept in mind: their chunks are then found by their neighbours. */
@@ -6,13 +7,20 @@ const MAX_FILES = 500_000;
 /** Which stream of a tar a guide is for. */
 export type GuidedStream = 'content' | 'skeleton';
 
+/** {@link pathKey} of forms of a file's name, by which its earlier form is looked for, in this order. */
+export interface NameKeys {
+  /** As it is. */
+  exactKey: number;
+  /** Every number in where it lies, an archive or directories, made one: `app-1.2.jar!/icons/16.png` as of `app-1.3.jar`. */
+  placeKey: number;
+  /** Every number made one. */
+  looseKey: number;
+}
+
 /** A file as its stream has it. */
-export interface GuidedFile {
+export interface GuidedFile extends NameKeys {
   atBytes: number;
   sizeBytes: number;
-  /** {@link pathKey} of its name as it is, and with every number in it made one. */
-  exactKey: number;
-  looseKey: number;
 }
 
 /**
@@ -24,6 +32,7 @@ export class StreamGuide {
   readonly #fileAt = new GrowingArray();
   readonly #fileBytes = new GrowingArray();
   readonly #exactKeys = new GrowingArray();
+  readonly #placeKeys = new GrowingArray();
   readonly #looseKeys = new GrowingArray();
   readonly #knownAt = new GrowingArray();
   readonly #knownEntries = new GrowingArray();
@@ -42,8 +51,10 @@ export class StreamGuide {
     if (this.#fileAt.length >= MAX_FILES) return;
     this.#fileAt.push(atBytes);
     this.#fileBytes.push(sizeBytes);
-    this.#exactKeys.push(pathKey(name));
-    this.#looseKeys.push(pathKey(looseName(name)));
+    const { exactKey, placeKey, looseKey } = nameKeys(name);
+    this.#exactKeys.push(exactKey);
+    this.#placeKeys.push(placeKey);
+    this.#looseKeys.push(looseKey);
   }
 
   /** The chunk at `atBytes`, which never goes back, is entry `entry` of the pool's chunk table. */
@@ -59,7 +70,9 @@ export class StreamGuide {
       const sizeBytes = this.#fileBytes.at(i);
       if (atBytes >= toBytes) return;
       if (this.stream === 'content' && atBytes + sizeBytes <= fromBytes) continue;
-      yield { atBytes, sizeBytes, exactKey: this.#exactKeys.at(i), looseKey: this.#looseKeys.at(i) };
+      const exactKey = this.#exactKeys.at(i);
+      const placeKey = this.#placeKeys.at(i);
+      yield { atBytes, sizeBytes, exactKey, placeKey, looseKey: this.#looseKeys.at(i) };
     }
   }
 
@@ -74,13 +87,23 @@ export class StreamGuide {
   }
 }
 
+/** What a file is looked for by. */
+export function nameKeys(name: string): NameKeys {
+  const exactKey = pathKey(name);
+  const archiveEnd = name.lastIndexOf(ENTRY_SEPARATOR);
+  const placeEnd = archiveEnd < 0 ? name.lastIndexOf('/') + 1 : archiveEnd;
+  const place = looseName(name.slice(0, placeEnd));
+  const own = name.slice(placeEnd);
+  return { exactKey, placeKey: pathKey(place + own), looseKey: pathKey(place + looseName(own)) };
+}
+
 /** Versions in names come and go: `libssl.so.3.0.17` and `libssl.so.3.0.22` are the same file to us. */
-export function looseName(name: string): string {
+function looseName(name: string): string {
   return name.replace(/[0-9]+/g, '0');
 }
 
 /** A number for a path, the same whether it begins with `./` or `/`. Two paths of one number mislead a search for bases, nothing else. */
-export function pathKey(name: string): number {
+function pathKey(name: string): number {
   let start = 0;
   while (name[start] === '.' || name[start] === '/') start++;
   let low = 0x811c9dc5;

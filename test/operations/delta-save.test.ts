@@ -109,6 +109,20 @@ describe('a save beside earlier versions', () => {
     expect(data.map(({ codec }) => codec)).toContain(BLOCK_CODEC.delta);
   });
 
+  it('tells files by the numbers in their own names where that in their directory is another', async () => {
+    await using room = await PoolRoom.create();
+    const parts = (directory: string, change: number): Record<string, Uint8Array> =>
+      Object.fromEntries(
+        Array.from({ length: 12 }, (_, i) => [
+          `${directory}/part-${i}`,
+          noise(i, FILE_BYTES).map((byte, at) => (at % 16 === 0 ? byte ^ change : byte)),
+        ]),
+      );
+    await room.saveBytes(image('app:1', parts('opt/app-1.2', 0)));
+    const { newBytes } = await saveAgain(room, 'app:1', image('app:1', parts('opt/app-1.10', 1)));
+    expect(newBytes).toBeLessThan(FILE_BYTES / 2);
+  });
+
   it('finds files that were moved, by their sketches', async () => {
     await using room = await PoolRoom.create();
     await room.saveBytes(image('app:1', files(0)));
