@@ -2,7 +2,8 @@ import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { ChunkIngest } from '../pool/chunk-ingest.js';
 import { type StoredGzip, storeGzip } from '../pool/gzip-blob.js';
-import type { FileRegion, GzipProofTask, GzipWorkers } from '../pool/gzip-workers.js';
+import type { GzipProofTask } from '../pool/gzip-proof-task.js';
+import type { FileRegion, GzipWorkers } from '../pool/gzip-workers.js';
 
 /** Files proven ahead of the one being stored. The same on every machine, as it decides which encoder is tried first. */
 const FILES_AHEAD = 8;
@@ -38,9 +39,13 @@ export class GzipQueue {
     this.#context = context;
   }
 
-  /** Begins to prove a file; waits while too many are before it. */
+  /** Begins to look at a file; waits while too many are before it. */
   async add(file: QueuedGzip): Promise<void> {
-    this.#waiting.push({ ...file, task: this.#workers.prove(file.region, this.#last) });
+    const task = this.#workers.prove(file.region, this.#last);
+    this.#waiting.push({ ...file, task });
+    const goOn = (): void => this.#startAhead();
+    task.proof.then(goOn, goOn);
+    this.#startAhead();
     while (this.#waiting.length > FILES_AHEAD) await this.#storeFirst();
   }
 
@@ -58,6 +63,18 @@ export class GzipQueue {
     }
   }
 
+  /** Proves files behind the first in the threads that are left: the first is proven of the very bytes that are stored. */
+  #startAhead(): void {
+    const behind = this.#waiting.slice(1);
+    let left = this.#workers.threads - 1 - behind.filter(({ task }) => task.isRunning).length;
+    for (const { task } of behind) {
+      if (left <= 0) return;
+      if (task.isStarted) continue;
+      task.start();
+      if (task.isRunning) left--;
+    }
+  }
+
   async #storeFirst(): Promise<void> {
     const { name, region, task, done } = this.#waiting[0]!;
     const { report, signal } = this.#context;
@@ -72,6 +89,8 @@ export class GzipQueue {
     if (stored.encoder) this.#last = stored.encoder;
     for (const feature of stored.features) this.features.add(feature);
     await done(stored);
-    await this.#waiting.shift()!.dispose();
+    const { dispose } = this.#waiting.shift()!;
+    this.#startAhead();
+    await dispose();
   }
 }

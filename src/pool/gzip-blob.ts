@@ -9,7 +9,8 @@ import { GZIP_CHECKPOINTS_FEATURE, GZIP_RECIPE_FEATURE } from '../format/snapsho
 import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
 import { storeCorrected } from './corrected-blob.js';
-import type { FileRegion, GzipProofTask, GzipWorkers } from './gzip-workers.js';
+import type { GzipProofTask } from './gzip-proof-task.js';
+import type { FileRegion, GzipWorkers } from './gzip-workers.js';
 import { readAhead } from './read-ahead.js';
 
 /** Why an encoder may be lacking whose streams a model comes near. */
@@ -91,22 +92,27 @@ function storeCheckpoints(
   return { recipeId: storeRecipe(ingest, { kind: 'checkpoints', sizeBytes, inner, checkpoints }), sizeBytes };
 }
 
-/** Null when it does not inflate, or the proof has failed meanwhile. */
+/** Stores it and, where the proof has not begun, hands it over to that. Null when it does not inflate, or the proof has failed meanwhile. */
 async function storeOpen(
   ingest: ChunkIngest,
   readAt: ReadAt,
   task: GzipProofTask,
 ): Promise<StoredBlob | null> {
   const writer = new BlobWriter(ingest);
-  const pieces = inflateGzip(readAt);
+  const feeder = task.feed();
+  const pieces = inflateGzip(readAt, (endAt) => feeder?.endMember(endAt));
   for (;;) {
     const next = await pieces.next().catch((error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith('Z_')) return null;
       throw error;
     });
+    if (!next || next.done) await feeder?.finish();
     if (next?.done) return writer.finish();
-    if (next) await writer.write(next.value);
-    if (next && !task.hasFailed) continue;
+    if (next) {
+      await feeder?.write(next.value);
+      await writer.write(next.value);
+      if (!task.hasFailed) continue;
+    }
     await pieces.return(undefined);
     // What is under way of it must end before other bytes take its place.
     await writer.finish();

@@ -10,6 +10,7 @@ import type { WorkerAnswer } from '../stream/worker-pool.js';
 import { type EncodeAnswer, SlotFiller } from './encode-slot.js';
 import type { CorrectJob, EncodeJob, FileRegion, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
 import { runPartsJob } from './parts-jobs.js';
+import { FedPlain } from './plain-feed.js';
 
 const streams = new Map<number, GzipRebuilder>();
 const kernels = new KernelStock();
@@ -19,12 +20,19 @@ const memory = new ProverMemory();
 const prover = new DeflateProver(memory);
 /** One at a time works in that memory. */
 let proofs: Promise<unknown> = Promise.resolve();
+/** A fed proof waits for its bytes while others work, and has a memory of its own. */
+let fedMemory: ProverMemory | undefined;
+let fedProofs: Promise<unknown> = Promise.resolve();
+const feeds = new Map<number, FedPlain>();
 
 async function run(job: GzipJob): Promise<unknown> {
   switch (job.type) {
     case 'probe':
-    case 'prove':
       return inTurn(() => examine(job));
+    case 'prove':
+      return job.feed === undefined ? inTurn(() => examine(job)) : proveFed(job, job.feed);
+    case 'feed':
+      return feeds.get(job.feed)?.give(job) ?? false;
     case 'prove-parts':
       return inTurn(() => runPartsJob(job, prover));
     case 'open':
@@ -53,6 +61,22 @@ function inTurn(proof: () => unknown): Promise<unknown> {
   return answer;
 }
 
+/** What is fed may come from now on. */
+async function proveFed(job: ProveJob, number: number): Promise<unknown> {
+  const feed = new FedPlain();
+  feeds.set(number, feed);
+  fedMemory ??= new ProverMemory();
+  const inFedMemory = { feed, memory: fedMemory };
+  const answer = fedProofs.then(() => examine(job, inFedMemory));
+  fedProofs = answer.catch(() => {});
+  try {
+    return await answer;
+  } finally {
+    feeds.delete(number);
+    feed.close();
+  }
+}
+
 function correct({ stream, region }: CorrectJob): CorrectionStep {
   let open = correctors.get(stream);
   if (!open) {
@@ -75,14 +99,17 @@ function readerOf(fd: number, { offsetBytes, sizeBytes }: FileRegion) {
     readSync(fd, into, 0, Math.max(0, Math.min(into.length, sizeBytes - position)), offsetBytes + position);
 }
 
-async function examine(job: ProbeJob | ProveJob): Promise<unknown> {
+async function examine(
+  job: ProbeJob | ProveJob,
+  fed: { feed?: FedPlain; memory: ProverMemory } = { memory },
+): Promise<unknown> {
   const { path, sizeBytes } = job.region;
   const cancelled = new Int32Array(job.cancelled);
   const isCancelled = (): boolean => Atomics.load(cancelled, 0) !== 0;
   const fd = openSync(path, 'r');
   try {
     const read = readerOf(fd, job.region);
-    const options = { last: job.last, isCancelled, memory };
+    const options = { last: job.last, isCancelled, ...fed };
     return await (job.type === 'probe' ? probeGzip : proveGzip)({ sizeBytes, read }, options);
   } finally {
     closeSync(fd);

@@ -1,5 +1,4 @@
 import type { GzipPart } from '../compress/exact/gzip-parts.js';
-import type { GzipProof, VerbatimReason } from '../compress/exact/prove-gzip.js';
 import { STATE_LOOKAHEAD_BYTES } from '../compress/exact/resumable-encoder.js';
 import type { CorrectionStep } from '../compress/exact/tokens/correct-gzip.js';
 import type { CorrectionFrame } from '../compress/exact/tokens/correction-frame.js';
@@ -7,7 +6,9 @@ import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { GzipMember } from '../format/gzip-recipe.js';
 import { type WorkerLane, WorkerPool } from '../stream/worker-pool.js';
 import type { EncodeAnswer, EncodeSlot } from './encode-slot.js';
+import { GzipProofTask } from './gzip-proof-task.js';
 import type { PartsJob, ProvePartsAnswer, ProvePartsJob } from './parts-jobs.js';
+import type { FeedJob } from './plain-feed.js';
 
 /** Plain bytes handed over at a time. */
 export const PIECE_BYTES = 512 * 1024;
@@ -31,9 +32,12 @@ export interface ProbeJob extends ProofRequest {
 /** Find the encoders that make a gzip file, and make all of it again. */
 export interface ProveJob extends ProofRequest {
   type: 'prove';
+  /** What names its plain bytes in the jobs that follow, where they are inflated elsewhere. */
+  feed?: number;
 }
 
-interface ProofRequest {
+/** What is to be proven. */
+export interface ProofRequest {
   region: FileRegion;
   last: EncoderSpec | null;
   /** One word, not 0 when nobody wants the answer any more. */
@@ -81,17 +85,11 @@ export interface CloseJob {
   stream: number;
 }
 
-export type GzipJob = ProbeJob | ProveJob | OpenJob | EncodeJob | CorrectJob | CloseJob | PartsJob;
+export type GzipJob = ProbeJob | ProveJob | FeedJob | OpenJob | EncodeJob | CorrectJob | CloseJob | PartsJob;
 
-/** A proof under way in another thread. */
-export interface GzipProofTask {
-  /** The encoder that makes the beginning; null when there is none. */
-  readonly likely: Promise<EncoderSpec | null>;
-  readonly proof: Promise<GzipProof>;
-  /** True when the proof has ended and the file is not made again exactly. */
-  readonly hasFailed: boolean;
-  /** Makes the thread stop; the promises may then never resolve to anything of use. */
-  cancel(): void;
+/** A thread for jobs that belong together, with a number to name them by. */
+export interface NumberedLane extends WorkerLane<GzipJob> {
+  number: number;
 }
 
 /** The threads that prove gzip files and make them again, started when the first comes. */
@@ -104,39 +102,9 @@ export class GzipWorkers {
     this.#pool = new WorkerPool(new URL('./gzip-worker.js', import.meta.url), threads);
   }
 
-  /** Begins to look for the encoders that make a gzip file. @param last the encoder of the file before */
+  /** Looks for the encoder that makes the beginning of a gzip file. @param last the encoder of the file before */
   prove(region: FileRegion, last: EncoderSpec | null): GzipProofTask {
-    const cancelled = new SharedArrayBuffer(4);
-    const lane = this.#pool.openLane();
-    const request = { region, last, cancelled };
-    let hasFailed = false;
-    const probed = lane.run<EncoderSpec | VerbatimReason>({ type: 'probe', ...request });
-    const likely = probed.then((found) => (typeof found === 'string' ? null : found));
-    const proof = probed
-      .then(async (found): Promise<GzipProof> => {
-        if (typeof found === 'string') return { exact: false, reason: found };
-        return lane.run({ type: 'prove', ...request, last: found });
-      })
-      .finally(() => lane.close());
-    proof.then(
-      ({ exact }) => {
-        hasFailed = !exact;
-      },
-      () => {
-        hasFailed = true;
-      },
-    );
-    likely.catch(() => {});
-    return {
-      likely,
-      proof,
-      get hasFailed() {
-        return hasFailed;
-      },
-      cancel: () => {
-        Atomics.store(new Int32Array(cancelled), 0, 1);
-      },
-    };
+    return new GzipProofTask(() => this.openLane(), region, last);
   }
 
   get threads(): number {
@@ -168,7 +136,7 @@ export class GzipWorkers {
   }
 
   /** A thread of its own for jobs that belong together, and a number to name them by. The caller closes it. */
-  openLane(): WorkerLane<PartsJob> & { number: number } {
+  openLane(): NumberedLane {
     return { ...this.#pool.openLane(), number: this.#nextStream++ };
   }
 

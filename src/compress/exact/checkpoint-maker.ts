@@ -13,7 +13,7 @@ import { createTail, lastBytes } from './tail.js';
 
 /** Plain bytes from one checkpoint to the next, at least. */
 export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
-/** Given to an encoder at a time, and so how often its state is looked at where one is due. */
+/** How often an encoder's state is looked at where one is due: where, does not depend on how the bytes come. */
 const STEP_BYTES = 64 * 1024;
 /** Of the plain bytes, what is kept: enough to take up a state that stands some steps back. */
 const STEPS_KEPT = 4;
@@ -74,7 +74,11 @@ export class CheckpointMaker {
       this.#encoder.write(plain, this.#comparer.compare);
       return;
     }
-    for (let at = 0; at < plain.length; at += STEP_BYTES) this.#step(plain.subarray(at, at + STEP_BYTES));
+    for (let at = 0; at < plain.length; ) {
+      const piece = plain.subarray(at, at + STEP_BYTES - (this.plainBytes % STEP_BYTES));
+      at += piece.length;
+      this.#step(piece);
+    }
   }
 
   /** @throws Difference */
@@ -82,14 +86,18 @@ export class CheckpointMaker {
     this.#encoder.finish(this.#comparer.compare);
   }
 
+  /** A step, or what there is of it. */
   #step(plain: Uint8Array): void {
-    if (this.#steps.length > STEPS_KEPT) this.#steps.shift();
-    this.#steps.push({ at: this.plainBytes, crc: this.crc });
+    if (this.plainBytes % STEP_BYTES === 0) {
+      if (this.#steps.length > STEPS_KEPT) this.#steps.shift();
+      this.#steps.push({ at: this.plainBytes, crc: this.crc });
+    }
     this.crc = crc32(plain, this.crc);
     this.plainBytes += plain.length;
     this.#tail.append(plain);
     this.#encoder.write(plain, this.#comparer.compare);
-    if (this.plainBytes >= this.#dueAt) this.#tryCheckpoint();
+    const isWhole = this.plainBytes % STEP_BYTES === 0;
+    if (isWhole && this.plainBytes >= this.#dueAt) this.#tryCheckpoint();
   }
 
   #tryCheckpoint(): void {

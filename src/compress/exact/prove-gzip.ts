@@ -52,6 +52,17 @@ class Verbatim extends Error {
   }
 }
 
+/** The plain bytes of a gzip file's members, one after the other, from somebody who inflates it anyway. */
+export interface PlainFeed {
+  /**
+   * The next plain bytes of a member, valid until more are asked for; or where in the file its deflate stream ends; or null
+   * when it cannot be inflated.
+   */
+  next(): Promise<Uint8Array | number | null>;
+  /** Nothing more is asked for. */
+  close(): void;
+}
+
 export interface ProveOptions {
   /** The encoder of the file before, tried first. */
   last: EncoderSpec | null;
@@ -65,6 +76,8 @@ export interface ProveOptions {
   checkpointEveryBytes?: number;
   /** What it works in; nobody else may meanwhile. */
   memory?: ProverMemory;
+  /** Spares inflating what is proven, for as long as the first encoder tried on the whole of a member is the right one. */
+  feed?: PlainFeed;
 }
 
 /**
@@ -122,12 +135,14 @@ class GzipProver {
   #encoder: { name: string; encoder: DeflateEncoder } | null = null;
   readonly #tries: EncoderTries;
   readonly #onTry: (encoder: EncoderSpec) => void;
+  #feed: PlainFeed | null;
   #sha256 = new Sha256Stream();
   readonly #checkpoints: Checkpoint[] = [];
 
   constructor(file: CompressedFile, options: ProveOptions) {
     this.#file = file;
     this.#memory = options.memory ?? new ProverMemory();
+    this.#feed = options.feed ?? null;
     this.#tries = new EncoderTries(options.last, options.maxFailedTries);
     this.#onTry = options.onTry ?? (() => {});
     this.#isCancelled = options.isCancelled ?? (() => false);
@@ -254,17 +269,17 @@ class GzipProver {
       dueAt,
       everyBytes: this.#everyBytes,
     });
-    const pieces = this.#inflate(probe.deflateAt);
+    const pieces = this.#plainOf(probe.deflateAt);
     try {
       for (;;) {
         this.#checkCancelled();
-        const next = pieces.next();
+        const next = await pieces.next();
         if (!next.done) {
           maker.write(next.value);
           continue;
         }
         maker.finish();
-        if (comparer.position !== next.value) return null;
+        if (comparer.position !== next.value) return this.#missed();
         const { crc, plainBytes, checkpoints } = maker;
         comparer.compareTrailer(gzipTrailer(crc, plainBytes));
         return { plainBytes, endAt: next.value + GZIP_TRAILER_BYTES, checkpoints, sha256 };
@@ -272,11 +287,31 @@ class GzipProver {
     } catch (error) {
       if (!(error instanceof Difference)) throw error;
       if (error.isInTrailer) return this.#refuse('damaged');
+      this.#missed();
       if (!maker.isDoubtful) return null;
     } finally {
-      pieces.return(0);
+      await pieces.return(0);
     }
     return this.#pass(probe, spec, plainAt, false);
+  }
+
+  /** The member must be gone through again: what was fed of it is gone. */
+  #missed(): null {
+    this.#feed?.close();
+    this.#feed = null;
+    return null;
+  }
+
+  /** The plain bytes of the member whose deflate stream begins there. @returns where it ends */
+  async *#plainOf(deflateAt: number): AsyncGenerator<Uint8Array, number> {
+    const feed = this.#feed;
+    if (!feed) return yield* this.#inflate(deflateAt);
+    for (;;) {
+      const next = await feed.next();
+      if (next === null) return this.#refuse('damaged');
+      if (typeof next === 'number') return next;
+      yield next;
+    }
   }
 
   #refuse(reason: VerbatimReason): never {
