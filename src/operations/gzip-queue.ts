@@ -2,8 +2,9 @@ import { type OperationContext, throwIfInterrupted } from '../core/context.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
 import type { ChunkIngest } from '../pool/chunk-ingest.js';
 import { type StoredGzip, storeGzip } from '../pool/gzip-blob.js';
+import type { FileRegion } from '../pool/gzip-jobs.js';
 import type { GzipProofTask } from '../pool/gzip-proof-task.js';
-import type { FileRegion, GzipWorkers } from '../pool/gzip-workers.js';
+import type { GzipWorkers } from '../pool/gzip-workers.js';
 
 /** Files proven ahead of the one being stored. The same on every machine, as it decides which encoder is tried first. */
 const FILES_AHEAD = 8;

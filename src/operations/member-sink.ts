@@ -10,7 +10,7 @@ import type { BlobRef, Segment } from '../format/recipe.js';
 import type { ArchiveInput } from '../image/archive-input.js';
 import { BlobWriter } from '../pool/blob-writer.js';
 import type { StoredGzip } from '../pool/gzip-blob.js';
-import type { FileRegion } from '../pool/gzip-workers.js';
+import type { FileRegion } from '../pool/gzip-jobs.js';
 import { StreamWriter } from '../pool/stream-writer.js';
 import type { TarContentSink } from '../pool/tar-content-sink.js';
 import type { SpoolFile } from '../store/spool-file.js';

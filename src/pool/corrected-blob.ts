@@ -7,7 +7,8 @@ import type { StreamRef } from '../format/recipe.js';
 import { GZIP_CORRECTIONS_FEATURE, GZIP_RECIPE_FEATURE } from '../format/snapshot.js';
 import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
-import type { FileRegion, GzipWorkers } from './gzip-workers.js';
+import type { FileRegion } from './gzip-jobs.js';
+import type { GzipWorkers } from './gzip-workers.js';
 import { StreamWriter } from './stream-writer.js';
 
 /** A gzip file that was taken into the pool with corrections: no encoder, as the next file's is looked for among those. */

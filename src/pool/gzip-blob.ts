@@ -9,8 +9,9 @@ import { GZIP_CHECKPOINTS_FEATURE, GZIP_RECIPE_FEATURE } from '../format/snapsho
 import { BlobWriter, type StoredBlob, storeRecipe } from './blob-writer.js';
 import type { ChunkIngest } from './chunk-ingest.js';
 import { storeCorrected } from './corrected-blob.js';
+import type { FileRegion } from './gzip-jobs.js';
 import type { GzipProofTask } from './gzip-proof-task.js';
-import type { FileRegion, GzipWorkers } from './gzip-workers.js';
+import type { GzipWorkers } from './gzip-workers.js';
 import { readAhead } from './read-ahead.js';
 
 /** Why an encoder may be lacking whose streams a model comes near. */
@@ -92,7 +93,7 @@ function storeCheckpoints(
   return { recipeId: storeRecipe(ingest, { kind: 'checkpoints', sizeBytes, inner, checkpoints }), sizeBytes };
 }
 
-/** Stores it and, where the proof has not begun, hands it over to that. Null when it does not inflate, or the proof has failed meanwhile. */
+/** Null when it does not inflate, or the proof, which is given the plain bytes if it has not begun, has failed meanwhile. */
 async function storeOpen(
   ingest: ChunkIngest,
   readAt: ReadAt,

@@ -1,7 +1,9 @@
 import type { GzipProof, VerbatimReason } from '../compress/exact/prove-gzip.js';
 import type { EncoderSpec } from '../format/encoder-spec.js';
-import type { FileRegion, NumberedLane, ProofRequest, ProveJob } from './gzip-workers.js';
-import { PlainFeeder } from './plain-feed.js';
+import type { FileRegion, NumberedLane, ProofRequest, ProveJob } from './gzip-jobs.js';
+import { PlainFeeder } from './plain-feeder.js';
+
+const NOT_WANTED: GzipProof = { exact: false, reason: 'unknown-encoder' };
 
 /**
  * A proof in another thread. What makes the beginning of the file is looked for at once; all of it is made again when `start`
@@ -27,18 +29,14 @@ export class GzipProofTask {
     this.proof = new Promise<GzipProof>((resolve) => {
       this.#settle = resolve;
     });
-    this.proof
-      .then(
-        ({ exact }) => {
-          this.#hasFailed = !exact;
-        },
-        () => {
-          this.#hasFailed = true;
-        },
-      )
-      .finally(() => {
-        this.#isSettled = true;
-      });
+    const ended = (isExact: boolean): void => {
+      this.#isSettled = true;
+      this.#hasFailed = !isExact;
+    };
+    this.proof.then(
+      ({ exact }) => ended(exact),
+      () => ended(false),
+    );
     this.likely = this.#probe();
     this.likely.catch((error) => this.#settle(Promise.reject(error)));
   }
@@ -83,7 +81,7 @@ export class GzipProofTask {
     Atomics.store(new Int32Array(this.#request.cancelled), 0, 1);
     const nothing = { slot: new Uint8Array(new SharedArrayBuffer(0)), stretches: [], isLast: true };
     this.#feed?.run({ type: 'feed', feed: this.#feed.number, ...nothing }).catch(() => {});
-    if (!this.#isStarted || !this.#likely) this.#settle({ exact: false, reason: 'unknown-encoder' });
+    if (this.#likely && !this.#isStarted) this.#settle(NOT_WANTED);
   }
 
   async #probe(): Promise<EncoderSpec | null> {
@@ -95,7 +93,8 @@ export class GzipProofTask {
         return null;
       }
       this.#likely = found;
-      if (this.#isStarted && !this.#isCancelled) this.#prove(this.#openLane(), found);
+      if (this.#isCancelled) this.#settle(NOT_WANTED);
+      else if (this.#isStarted) this.#prove(this.#openLane(), found);
       return found;
     } finally {
       lane.close();

@@ -8,9 +8,9 @@ import { ProverMemory } from '../compress/exact/prover-memory.js';
 import { type CorrectionStep, GzipCorrector } from '../compress/exact/tokens/correct-gzip.js';
 import type { WorkerAnswer } from '../stream/worker-pool.js';
 import { type EncodeAnswer, SlotFiller } from './encode-slot.js';
-import type { CorrectJob, EncodeJob, FileRegion, GzipJob, ProbeJob, ProveJob } from './gzip-workers.js';
+import type { CorrectJob, EncodeJob, FileRegion, GzipJob, ProbeJob, ProveJob } from './gzip-jobs.js';
 import { runPartsJob } from './parts-jobs.js';
-import { FedPlain } from './plain-feed.js';
+import { FedPlain } from './plain-feeder.js';
 
 const streams = new Map<number, GzipRebuilder>();
 const kernels = new KernelStock();

@@ -10,6 +10,7 @@ import { EncoderTries } from './encoder-tries.js';
 import { findGzipHeader, GZIP_TRAILER_BYTES, gzipTrailer, isGzip } from './gzip-header.js';
 import { readHeader } from './inflate-gzip.js';
 import { inflateMemberNow } from './inflate-member.js';
+import type { PlainFeed } from './plain-feed.js';
 import { PROBE_BYTES, ProverMemory } from './prover-memory.js';
 
 /** Encoders that may fail late, each a pass over the whole member. */
@@ -50,17 +51,6 @@ class Verbatim extends Error {
     super(reason);
     this.reason = reason;
   }
-}
-
-/** The plain bytes of a gzip file's members, one after the other, from somebody who inflates it anyway. */
-export interface PlainFeed {
-  /**
-   * The next plain bytes of a member, valid until more are asked for; or where in the file its deflate stream ends; or null
-   * when it cannot be inflated.
-   */
-  next(): Promise<Uint8Array | number | null>;
-  /** Nothing more is asked for. */
-  close(): void;
 }
 
 export interface ProveOptions {

@@ -1,4 +1,4 @@
-import type { PlainFeed } from '../compress/exact/prove-gzip.js';
+import type { PlainFeed } from '../compress/exact/plain-feed.js';
 
 /** Plain bytes handed over at a time. */
 const SLOT_BYTES = 512 * 1024;
