@@ -37,7 +37,7 @@ export const DEFAULT_LEVEL = 5;
 /** Deltas upon deltas, at most, in a short history (docs/decisions/0006). */
 const MAX_DELTA_DEPTH = 3;
 /** Decoded blocks kept while saving: recipes, and bases of a few blocks. */
-const CACHE_BYTES = 12 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 /** A snapshot and how its save is told. */
 interface Written extends AppendedSnapshot {

@@ -1,5 +1,6 @@
 import type { ChunkLocation } from '../catalog/chunk-table.js';
 import { DbupError } from '../core/errors.js';
+import type { BaseCopies } from './base-copies.js';
 import type { BlockCache, ChunkLease } from './block-cache.js';
 import type { ChunkCatalog } from './chunk-catalog.js';
 import type { SharedRegion } from './shared-arena.js';
@@ -15,13 +16,14 @@ export interface BaseBytes {
   depth: number;
 }
 
-/** Room for a chunk in a window. */
+/** Room for a chunk. */
 interface Room extends BaseBytes {
+  into: SharedRegion;
   place: ChunkLocation;
   isBrief: boolean;
 }
 
-/** Gathers chunks that lie scattered over blocks into one stretch of memory, so that few blocks are held at a time. */
+/** Takes chunks out of the blocks over which they lie scattered, so that few blocks are held at a time. */
 export class BaseReader {
   readonly #cache: BlockCache;
   readonly #chunks: ChunkCatalog;
@@ -36,30 +38,29 @@ export class BaseReader {
 
   /**
    * @param entries of the chunk table, all in finished packs
-   * @param into a window of the cache with room for all of them; the bytes are views of it
+   * @param copies of the cache, where their bytes are put
    * @returns those that could be read: who asks goes on beside damage that is none of its own
    */
-  async read(entries: readonly number[], into: Uint8Array): Promise<BaseBytes[]> {
-    const rooms = this.#roomsIn(into, entries);
+  async read(entries: readonly number[], copies: BaseCopies): Promise<BaseBytes[]> {
+    const rooms = this.#roomsIn(copies, entries);
     const found = new Set([...(await this.#makeBrief(rooms)), ...(await this.#takeOut(rooms))]);
     return rooms.filter((room) => found.has(room));
   }
 
-  /** Where in the window each chunk is put. */
-  #roomsIn(into: Uint8Array, entries: readonly number[]): Room[] {
+  /** Where each chunk is put. */
+  #roomsIn(copies: BaseCopies, entries: readonly number[]): Room[] {
     const { table, packs } = this.#chunks;
-    let at = 0;
     return entries.map((entry) => {
       const place = table.location(entry);
-      const bytes = into.subarray(at, at + place.sizeBytes);
-      at += place.sizeBytes;
+      const into = copies.take(place.sizeBytes);
       const { depth } = packs[place.packIndex]!.footer.blocks[place.blockIndex]!;
       // A copy of the id: the table's view ends with its next growth.
       return {
         id: new Uint8Array(table.id(entry)),
         place,
         depth,
-        bytes,
+        into,
+        bytes: into.bytes,
         isBrief: this.#cache.isBrief(place),
       };
     });
@@ -68,9 +69,7 @@ export class BaseReader {
   /** @returns those that could be made */
   async #makeBrief(rooms: readonly Room[]): Promise<Room[]> {
     const brief = rooms.filter(({ isBrief }) => isBrief);
-    const errors = await this.#cache.makeChunks(
-      brief.map(({ id, place, bytes }) => ({ id, place, into: regionOf(bytes) })),
-    );
+    const errors = await this.#cache.makeChunks(brief.map(({ id, place, into }) => ({ id, place, into })));
     for (const error of errors) if (error && !isPoolError(error)) throw error;
     return brief.filter((_, i) => errors[i] === null);
   }
@@ -134,16 +133,6 @@ function byBlock(a: Room, b: Room): number {
 
 function blockOf({ packIndex, blockIndex }: ChunkLocation): string {
   return `${packIndex}:${blockIndex}`;
-}
-
-/** The stretch of shared memory that a view is of. */
-function regionOf(bytes: Uint8Array): SharedRegion {
-  return {
-    memory: null,
-    buffer: bytes.buffer as SharedArrayBuffer,
-    offsetBytes: bytes.byteOffset,
-    bytes,
-  };
 }
 
 function isPoolError(error: unknown): boolean {

@@ -3,6 +3,7 @@ import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import type { RebuiltBlobs } from '../store/rebuilt-blobs.js';
+import { BaseCopies } from './base-copies.js';
 import { BlockDecoder } from './block-decoder.js';
 import type { BlockLease } from './block-lease.js';
 import type { BlockWorkers } from './block-workers.js';
@@ -145,6 +146,11 @@ export class BlockCache {
     } finally {
       lease.release();
     }
+  }
+
+  /** Room for chunks that others lean on. Who gets it releases it. */
+  baseCopies(): BaseCopies {
+    return new BaseCopies(this.#regions);
   }
 
   /** A buffer into which `copy` is fast from the bytes of a lease; an ordinary one when there are too many. */

@@ -21,12 +21,12 @@ export interface BaseParts {
   chunks: ChunkCatalog;
 }
 
-/** Blocks whose bases are held in memory: deltas are sought for all but one, which is stored, or whose bases are read. */
+/** Blocks whose bases are held in memory: deltas are sought for one or more, one is stored, the bases of the next are read. */
 function blocksAtOnce({ searchingThreads }: BlockWorkers): number {
-  return 1 + searchingThreads;
+  return 2 + searchingThreads;
 }
 
-/** What the cache of a {@link BlockCoder} needs to have for windows. */
+/** What a {@link BlockCoder} needs, at most, besides the blocks of its cache. */
 export function baseWindowBytes(workers: BlockWorkers, blockBytes: number): number {
   return blocksAtOnce(workers) * blockBytes * BASE_BYTES_PER_BYTE;
 }
@@ -52,7 +52,6 @@ export class BlockCoder {
   readonly #leaning: TurnQueue;
   /** One block's bases at a time: each may lean on others, and those too. */
   readonly #reading = new TurnQueue(1);
-  readonly #windows: Uint8Array[] = [];
 
   /**
    * @param bases null when the pool has nothing to lean on
@@ -68,10 +67,6 @@ export class BlockCoder {
     };
     this.#leaning = new TurnQueue(blocksAtOnce(workers));
     if (bases) workers.willSearch();
-    // Taken before the cache fills: they must lie in memory that threads share.
-    for (let i = 0; bases && i < blocksAtOnce(workers); i++) {
-      this.#windows.push(bases.cache.window(this.#baseBytes));
-    }
   }
 
   get findsBases(): boolean {
@@ -106,12 +101,12 @@ export class BlockCoder {
     sketches: Uint32Array | null,
   ): Promise<CodedForm | null> {
     if (!this.#bases) return null;
-    const { finder, reader } = this.#bases;
+    const { finder, reader, cache } = this.#bases;
     const entries = await finder.find({ kind, origins, horizon, sketches, maxBytes: this.#baseBytes });
     if (entries.length === 0) return null;
-    const window = this.#windows.pop()!;
+    const copies = cache.baseCopies();
     try {
-      const bases = await this.#reading.add(() => reader.read(entries, window)).done;
+      const bases = await this.#reading.add(() => reader.read(entries, copies)).done;
       if (bases.length === 0) return null;
       const coded = await this.#workers.encodeDelta(region, plainBytes, this.#level, bases);
       const { stored, codec, xxh64 } = coded;
@@ -120,7 +115,7 @@ export class BlockCoder {
       const depth = 1 + used.reduce((most, { depth }) => Math.max(most, depth), 0);
       return { stored, codec, xxh64, depth, baseIds: used.map(({ id }) => id) };
     } finally {
-      this.#windows.push(window);
+      copies.release();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import type { PoolLayout } from '../store/pool-layout.js';
+import { BaseCopies } from './base-copies.js';
 import {
   type BaseBlock,
   type BaseFault,
@@ -21,9 +22,6 @@ import type { SharedRegion } from './shared-arena.js';
 const LEAST_LIGHT_DEPTH = 4;
 /** Chunks that are wanted together are made without their blocks where these lean on deltas themselves, or are as short as this. */
 const BRIEF_STORED_BYTES = 32 * 1024;
-
-/** Copies of bases are put into regions of this size: larger ones would be of use for nothing else. */
-const COPIES_BYTES = 1024 * 1024;
 
 /** What decoding a block and looking at its chunks showed. */
 export interface DecodedBlock {
@@ -114,7 +112,7 @@ export class BlockDecoder {
     held: { release(): void }[],
   ): Promise<Uint8Array[]> {
     const bases: Uint8Array[] = [];
-    const copies = new CopiedBases(this.#regions);
+    const copies = new BaseCopies(this.#regions);
     held.push(copies);
     const [light, whole] = partition(blocks, (block) => this.isLight(block));
     await this.#gatherAlone(address, light, copies, bases);
@@ -140,7 +138,7 @@ export class BlockDecoder {
   async #gatherAlone(
     address: BlockAddress,
     blocks: readonly BaseBlock[],
-    copies: CopiedBases,
+    copies: BaseCopies,
     bases: Uint8Array[],
   ): Promise<void> {
     const chunks = blocks.flatMap((block) =>
@@ -204,41 +202,6 @@ export class BlockDecoder {
 
 function partition<Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] {
   return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
-}
-
-/** Copies of bases: at most `LIMITS.deltaBaseBytes` for a delta block. */
-class CopiedBases {
-  readonly #regions: RegionPool;
-  readonly #taken: SharedRegion[] = [];
-  #fillBytes = 0;
-
-  constructor(regions: RegionPool) {
-    this.#regions = regions;
-  }
-
-  add(piece: Uint8Array): Uint8Array {
-    const { bytes } = this.take(piece.length);
-    this.#regions.copy(bytes, 0, piece);
-    return bytes;
-  }
-
-  /** Room for the next one. */
-  take(sizeBytes: number): SharedRegion {
-    let region = this.#taken.at(-1);
-    if (!region || this.#fillBytes + sizeBytes > region.bytes.length) {
-      region = this.#regions.take(Math.max(sizeBytes, COPIES_BYTES));
-      this.#taken.push(region);
-      this.#fillBytes = 0;
-    }
-    const { memory, buffer, offsetBytes, bytes } = region;
-    const at = this.#fillBytes;
-    this.#fillBytes += sizeBytes;
-    return { memory, buffer, offsetBytes: offsetBytes + at, bytes: bytes.subarray(at, at + sizeBytes) };
-  }
-
-  release(): void {
-    for (const region of this.#taken) this.#regions.give(region);
-  }
 }
 
 /** The stored bytes have their checksum and do not decode: they, or the base, are not what was written. */

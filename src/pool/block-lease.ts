@@ -1,8 +1,8 @@
 import type { BlockAddress } from './chunk-catalog.js';
 import type { SharedRegion } from './shared-arena.js';
 
-/** Blocks read before it is their turn. Only those that lean on nothing: others would multiply. */
-const BLOCKS_AHEAD = 2;
+/** Blocks read at once: the second before it is its turn. Only those that lean on nothing: others would multiply. */
+const BLOCKS_AT_ONCE = 2;
 
 /** A whole block in memory, held until it is released. */
 export interface BlockLease {
@@ -11,7 +11,7 @@ export interface BlockLease {
   release(): void;
 }
 
-/** Leases blocks one after the other, the next already being read. Who gets a lease waits until it is ready and releases it. */
+/** Leases blocks, the deepest first, one after the other, the next already being read. Who gets a lease waits until it is ready and releases it. */
 export function* leaseInTurn<Block extends BlockAddress & { depth: number }>(
   blocks: readonly Block[],
   lease: (address: BlockAddress) => BlockLease,
@@ -19,8 +19,8 @@ export function* leaseInTurn<Block extends BlockAddress & { depth: number }>(
   const ahead: BlockLease[] = [];
   let next = 0;
   try {
-    for (const block of blocks) {
-      while (next < blocks.length && (ahead.length === 0 || mayBegin(blocks[next]!, ahead.length)))
+    for (const [number, block] of blocks.entries()) {
+      while (next < blocks.length && (next === number || mayBegin(block, next - number)))
         ahead.push(lease(blocks[next++]!));
       yield { block, lease: ahead.shift()! };
     }
@@ -29,6 +29,7 @@ export function* leaseInTurn<Block extends BlockAddress & { depth: number }>(
   }
 }
 
+/** Whether another is read beside this one: what comes after it is no deeper. */
 function mayBegin({ depth }: { depth: number }, begun: number): boolean {
-  return depth === 0 && begun < BLOCKS_AHEAD;
+  return depth === 0 && begun < BLOCKS_AT_ONCE;
 }

@@ -44,6 +44,8 @@ const PAYLOAD_STEP_BYTES = 2 * 1024 * 1024;
 
 /** What coding a block takes of a thread's time, by hashing chunks or decoding. */
 const CODING_WEIGHT = 16;
+/** What may wait before threads that look for deltas compress as well, for which they need more memory. */
+const MOST_WAITING_WEIGHT = CODING_WEIGHT;
 /** A file is hashed in one thread: so many bytes take as long as a short job. */
 const HASHED_BYTES = 2 * 1024 * 1024;
 
@@ -240,9 +242,13 @@ export class BlockWorkers {
     const { type } = job;
     const searching = this.searchingThreads;
     if (type === 'encodeDelta') return { to: searching, weight: CODING_WEIGHT };
-    if (type === 'compress') return { weight: CODING_WEIGHT };
     if (type === 'hashFile') return { weight: 1 + job.sizeBytes / HASHED_BYTES };
     const others = { from: Math.min(searching, this.threads - 1) };
+    if (type === 'compress')
+      return {
+        ...(this.#searches && { ...others, sharedFrom: MOST_WAITING_WEIGHT }),
+        weight: CODING_WEIGHT,
+      };
     if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
     const share = this.#searches ? others : {};
     if (type === 'makeChunk') return { ...share, handOver: memoryOf(job.from) };

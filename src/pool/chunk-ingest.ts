@@ -17,8 +17,9 @@ const SLABS = 12;
 /** Blocks waiting for a compressor or for the pack before the reader has to wait. */
 const MAX_OPEN_BYTES = 8 * 1024 * 1024;
 const MIN_OPEN_BLOCKS = 2;
-/** Of both, where deltas are coded: that takes the memory, and so much time that reading need not be far ahead. */
-const LEANING_SHARE = 0.5;
+/** Of each, where deltas are coded: that takes the memory, and so much time that reading need not be far ahead. */
+const LEANING_SLABS_SHARE = 0.5;
+const LEANING_OPEN_SHARE = 0.75;
 /** Besides open blocks and what slabs under way may fill: one being filled of each kind, and one begun. */
 const FILLING_BLOCKS = 4;
 /** Read buffers: one is worked on while the other is filled. */
@@ -94,9 +95,10 @@ export class ChunkIngest {
     this.#coder = parts.coder;
     this.#context = parts.context;
     this.#blockBytes = parts.blockBytes;
-    const share = parts.coder.findsBases ? LEANING_SHARE : 1;
-    const slabs = Math.floor(SLABS * share);
-    this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor((MAX_OPEN_BYTES * share) / parts.blockBytes));
+    const { findsBases } = parts.coder;
+    const slabs = Math.floor(SLABS * (findsBases ? LEANING_SLABS_SHARE : 1));
+    const openBytes = MAX_OPEN_BYTES * (findsBases ? LEANING_OPEN_SHARE : 1);
+    this.#maxOpenBlocks = Math.max(MIN_OPEN_BLOCKS, Math.floor(openBytes / parts.blockBytes));
     const slabBytes = SLAB_FRESH_BYTES + parts.chunker.maxBytes;
     // Enough that none is ever missing: a block elsewhere has no sketches, and which one that is would be chance.
     const slabBlocks = Math.ceil((slabs * slabBytes) / parts.blockBytes);

@@ -28,6 +28,8 @@ export interface WorkerShare {
   /** Threads, by number, that do not take it: what a job of its kind keeps in memory, each that does keeps. */
   from?: number | undefined;
   to?: number | undefined;
+  /** Unfinished work that the threads from `from` on have at least where others take it all the same. */
+  sharedFrom?: number | undefined;
   /** How long it takes, by a short one: what comes after it goes to other threads meanwhile. */
   weight?: number | undefined;
   /** Memory in the job that the thread gets instead of a copy: it is gone here. */
@@ -66,9 +68,18 @@ export class WorkerPool<Job extends { type: string }> {
    */
   run<Result>(
     job: Job,
-    { from = 0, to = this.#size, weight = 1, handOver = [] }: WorkerShare = {},
+    {
+      from = 0,
+      to = this.#size,
+      sharedFrom = Number.POSITIVE_INFINITY,
+      weight = 1,
+      handOver = [],
+    }: WorkerShare = {},
   ): Promise<Result> {
-    return this.#closed ? refused() : this.#send(this.#leastBusy(from, to), job, weight, handOver);
+    if (this.#closed) return refused();
+    const member = this.#leastBusy(from, to);
+    const isShared = member.weight >= sharedFrom;
+    return this.#send(isShared ? this.#leastBusy(0, this.#size) : member, job, weight, handOver);
   }
 
   /** Keeps to the thread with the least unfinished work, of several that with the fewest lanes. The caller closes the lane. */

@@ -155,9 +155,14 @@ export class DeltaEncoder {
     const differenceLimit = differenceLimitOf(plainBytes);
     const numberRoom = opLimit * LONGEST_NUMBER_BYTES;
     const gapRoom = gapRoomOf(plainBytes);
-    const starts = [0, numberRoom, numberRoom, numberRoom, gapRoom, differenceLimit * 4];
-    for (let i = 0, at = table; i < DELTA_STREAMS; i++) starts[i] = at += starts[i]!;
-    const [literalLengths, copyLengths, shifts, gaps, differences, literals] = starts as StreamNumbers;
+    // The table's memory was touched: what is mostly longest comes first, so that little more is.
+    const literals = table;
+    const literalLengths = literals + plainBytes;
+    const copyLengths = literalLengths + numberRoom;
+    const shifts = copyLengths + numberRoom;
+    const gaps = shifts + numberRoom;
+    const differences = gaps + gapRoom;
+    const starts = [literalLengths, copyLengths, shifts, gaps, differences, literals];
     const { kernel } = this.#memory;
     if (!kernel.writeBytes(gaps, differences, literals, differenceLimit, ENDS_AT + 12)) return null;
     const usedPieces = dropUnused(found, pieceBytes);
@@ -211,8 +216,6 @@ export class DeltaEncoder {
     return { payload: payload.subarray(0, 1 + frame.length), usedPieces };
   }
 }
-
-type StreamNumbers = [number, number, number, number, number, number];
 
 interface DeltaStreams {
   bytes: Uint8Array[];
