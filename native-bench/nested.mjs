@@ -44,7 +44,7 @@ for (let at = 0; at < positionals.length; at += 2) {
   const share = open.added[1] / closed.added[1];
   record({ older, newer, share, ...costs });
   rows.push([
-    `${basename(older)} → ${basename(newer)}`,
+    `${shortName(older)} → ${shortName(newer)}`,
     megabytes(sizeOf(newer)),
     `${megabytes(closed.added[0])} / ${megabytes(closed.added[1])}`,
     `${megabytes(open.added[0])} / ${megabytes(open.added[1])}`,
@@ -115,4 +115,9 @@ async function saveAndLoad(archives, how) {
 
 function sizeOf(path) {
   return statSync(path).isDirectory() ? directoryBytes(path) : readFileSync(path).length;
+}
+
+/** A wheel's name goes on with the platforms that it is for. */
+function shortName(path) {
+  return basename(path).replace(/-(cp|py)\d[^/]*(?=\.whl$)/, '');
 }
