@@ -103,12 +103,12 @@ function sizesTable(rows) {
     conditions(),
     '',
     ...table(
-      ['image, MB', 'pool, MB', 'seconds (CPU)', 'MB/s', 'peak memory, MB'],
+      ['image, MB', 'pool, MB', 'CPU seconds', 'MB a CPU second', 'peak memory, MB'],
       rows.map((row) => [
         megabytes(row.imageBytes),
         megabytes(row.poolBytes),
-        seconds(row),
-        Math.round(row.imageBytes / row.wallSeconds / 1e6),
+        row.cpuSeconds.toFixed(1),
+        Math.round(row.imageBytes / row.cpuSeconds / 1e6),
         megabytes(row.peakBytes),
       ]),
     ),
