@@ -101,7 +101,9 @@ async function storeOpen(
 ): Promise<StoredBlob | null> {
   const writer = new BlobWriter(ingest);
   const feeder = task.feed();
-  const pieces = inflateGzip(readAt, (endAt) => feeder?.endMember(endAt));
+  const pieces = inflateGzip(readAt, async (endAt) => {
+    await feeder?.endMember(endAt);
+  });
   for (;;) {
     const next = await pieces.next().catch((error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith('Z_')) return null;

@@ -4,6 +4,8 @@ import type { PlainFeed } from '../compress/exact/plain-feed.js';
 const SLOT_BYTES = 512 * 1024;
 /** Handed over and not taken yet, at most: whichever side is ahead waits for the other. */
 const SLOTS = 8;
+/** Pieces and ends of members handed over at a time, at most: empty members take no room in a slot. */
+const SLOT_STRETCHES = 4096;
 /** No piece is longer. */
 const PIECE_BYTES = 256 * 1024;
 /** A copy between shared and other memory goes by words where both lie alike to these, by bytes else: a tenth as fast. */
@@ -53,13 +55,16 @@ export class PlainFeeder {
       done += piece.length;
       this.#filledBytes = at + piece.length;
       this.#stretches.push({ at, length: piece.length, endAt: null });
-      if (this.#filledBytes >= this.#slot.length) await this.#handOver(false);
+      await this.#handOverFull();
     }
   }
 
-  /** The member ends here, and its deflate stream at that place of the file. */
-  endMember(endAt: number): void {
+  /** The member ends here, and its deflate stream at that place of the file; resolves once there is room for more. */
+  async endMember(endAt: number): Promise<void> {
+    if (!this.#isWanted) return;
+    this.#slot ??= this.#takeSlot();
     this.#stretches.push({ at: this.#filledBytes, length: 0, endAt });
+    await this.#handOverFull();
   }
 
   /** There is nothing more. */
@@ -70,6 +75,11 @@ export class PlainFeeder {
   #takeSlot(): Uint8Array<SharedArrayBuffer> {
     this.#filledBytes = 0;
     return this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(SLOT_BYTES));
+  }
+
+  async #handOverFull(): Promise<void> {
+    const isFull = this.#filledBytes >= this.#slot!.length || this.#stretches.length >= SLOT_STRETCHES;
+    if (isFull) await this.#handOver(false);
   }
 
   async #handOver(isLast: boolean): Promise<void> {

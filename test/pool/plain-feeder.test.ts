@@ -3,14 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inflateGzip } from '../../src/compress/exact/inflate-gzip.js';
-import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
 import { type GzipProof, proveGzip } from '../../src/compress/exact/prove-gzip.js';
 import type { EncoderSpec } from '../../src/format/encoder-spec.js';
-import { crc32 } from '../../src/hash/crc32.js';
 import { GzipWorkers } from '../../src/pool/gzip-workers.js';
 import { FedPlain, type FeedJob, PlainFeeder } from '../../src/pool/plain-feeder.js';
 import { makeInput } from '../support/deflate-inputs.mjs';
-import { GO_6, GO_HEADER, gzipBy, PGZIP_HEADER } from '../support/gzip-files.js';
+import { fileOf, GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../support/gzip-files.js';
 import { deflateBy } from '../support/nested-files.js';
 import { concatBytes } from '../support/tar-builder.js';
 
@@ -18,14 +16,6 @@ const PLAIN = makeInput('tar', 9, 3_000_000);
 const PGZIP: EncoderSpec = { family: 'pgzip', level: 5, variant: '1.15.10', blockBytes: 77_777 };
 const ZLIB: EncoderSpec = { family: 'zlib', level: 6, memLevel: 8 };
 
-const fileOf = (bytes: Uint8Array) => ({
-  sizeBytes: bytes.length,
-  read(into: Uint8Array, position: number): number {
-    const piece = bytes.subarray(position, position + into.length);
-    into.set(piece);
-    return piece.length;
-  },
-});
 /** Reads a few bytes at a time, so that pieces are cut elsewhere. */
 const sparingly = (bytes: Uint8Array) => (into: Uint8Array, position: number) =>
   fileOf(bytes).read(into.subarray(0, 5_003), position);
@@ -92,19 +82,7 @@ describe('a gzip file whose plain bytes are handed over', () => {
   });
 
   it('that turns out to be of another encoder is gone through again without them', async () => {
-    const block = 2 ** 20;
-    const blocks = [5, 5, 6].map((level, i) =>
-      createPgzipBlockEncoder({ level: level as 5 | 6, variant: '1.15.10', blockBytes: block }).encodeBlock(
-        PLAIN.subarray(i * block, (i + 1) * block),
-        PLAIN.subarray(0, i * block),
-        i === 2,
-      ),
-    );
-    const trailer = Buffer.alloc(8);
-    trailer.writeUInt32LE(crc32(PLAIN));
-    trailer.writeUInt32LE(PLAIN.length, 4);
-    const bytes = concatBytes([PGZIP_HEADER, ...blocks, trailer]);
-    expect(await proveFed(bytes)).toEqual({ exact: false, reason: 'differs-late' });
+    expect(await proveFed(gzipOfTwoLevels(PLAIN))).toEqual({ exact: false, reason: 'differs-late' });
   });
 
   it('that does not inflate is damaged', async () => {
@@ -137,6 +115,27 @@ describe('handing over', () => {
     expect(sent.length).toBeLessThan(12);
     await feeder.finish();
     expect(await feed.next()).toBeNull();
+  });
+
+  it('does so for members without any bytes, too', async () => {
+    const feed = new FedPlain();
+    const stretchCounts: number[] = [];
+    const feeder = new PlainFeeder((job) => {
+      stretchCounts.push(job.stretches.length);
+      return feed.give({ type: 'feed', feed: 0, ...job });
+    });
+    let ended = 0;
+    const ending = (async () => {
+      for (; ended < 100_000; ended++) await feeder.endMember(ended);
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(stretchCounts).toEqual(Array.from({ length: 8 }, () => 4096));
+    expect(ended).toBeLessThan(8 * 4096);
+    expect([await feed.next(), await feed.next()]).toEqual([0, 1]);
+    feed.close();
+    await ending;
+    expect(stretchCounts.length).toBe(8);
+    await feeder.finish();
   });
 });
 

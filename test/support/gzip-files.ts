@@ -1,9 +1,13 @@
+import type { CompressedFile } from '../../src/compress/exact/byte-comparer.js';
+import { gzipTrailer } from '../../src/compress/exact/gzip-header.js';
 import { GzipRebuilder } from '../../src/compress/exact/gzip-rebuilder.js';
+import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
 import type { EncoderSpec } from '../../src/format/encoder-spec.js';
+import { crc32 } from '../../src/hash/crc32.js';
 import type { Files } from './archive-layouts.js';
 import { collectBytes } from './deflate-vectors.js';
 import { sha256Of } from './images.js';
-import { ascii } from './tar-builder.js';
+import { ascii, concatBytes } from './tar-builder.js';
 
 /** As Go writes it at its default level. */
 export const GO_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
@@ -19,6 +23,30 @@ export function gzipBy(encoder: EncoderSpec, plain: Uint8Array, header: Uint8Arr
     rebuilder.write(plain, emit);
     rebuilder.finish(emit);
   });
+}
+
+/** A gzip member in blocks of 1 MiB that pgzip makes, the last at another level than those before. */
+export function gzipOfTwoLevels(plain: Uint8Array): Uint8Array {
+  const blockBytes = 2 ** 20;
+  const blocks: Uint8Array[] = [];
+  for (let at = 0; at < plain.length; at += blockBytes) {
+    const isLast = at + blockBytes >= plain.length;
+    const encoder = createPgzipBlockEncoder({ level: isLast ? 6 : 5, variant: '1.15.10', blockBytes });
+    blocks.push(encoder.encodeBlock(plain.subarray(at, at + blockBytes), plain.subarray(0, at), isLast));
+  }
+  return concatBytes([PGZIP_HEADER, ...blocks, gzipTrailer(crc32(plain), plain.length)]);
+}
+
+/** A compressed file in memory. */
+export function fileOf(bytes: Uint8Array): CompressedFile {
+  return {
+    sizeBytes: bytes.length,
+    read(into, position) {
+      const piece = bytes.subarray(position, position + into.length);
+      into.set(piece);
+      return piece.length;
+    },
+  };
 }
 
 export interface CompressedLayer {

@@ -9,7 +9,7 @@ import {
   type ResumableEncoder,
   STATE_HISTORY_BYTES,
 } from './resumable-encoder.js';
-import { createTail, lastBytes } from './tail.js';
+import { lastBytes, type Tail } from './tail.js';
 
 /** Plain bytes from one checkpoint to the next, at least. */
 export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
@@ -17,7 +17,7 @@ export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 const STEP_BYTES = 64 * 1024;
 /** Of the plain bytes, what is kept: enough to take up a state that stands some steps back. */
 const STEPS_KEPT = 4;
-const KEPT_BYTES = STATE_HISTORY_BYTES + STEPS_KEPT * STEP_BYTES;
+export const KEPT_BYTES = STATE_HISTORY_BYTES + STEPS_KEPT * STEP_BYTES;
 /** A state that was taken up wrongly shows before as much has followed: by then all it searches in is new. */
 const DOUBTFUL_BYTES = 256 * 1024;
 
@@ -32,7 +32,7 @@ export class CheckpointMaker {
   readonly #comparer: ByteComparer;
   readonly #deflateAt: number;
   readonly #plainAt: number;
-  readonly #tail = createTail(KEPT_BYTES);
+  readonly #tail: Tail;
   /** Where the last steps began, and the CRC-32 there. */
   readonly #steps: { at: number; crc: number }[] = [];
   #encoder: DeflateEncoder;
@@ -44,13 +44,16 @@ export class CheckpointMaker {
    * @param plainAt plain bytes before the member
    * @param dueAt plain bytes after which the next checkpoint is due, and from each to the one after it
    * @param spare makes another encoder of the kind of `encoder`; null for no checkpoints
+   * @param tail keeps {@link KEPT_BYTES}, for this one alone while it is used
    */
   constructor(
     comparer: ByteComparer,
     encoder: DeflateEncoder,
     spare: (() => DeflateEncoder) | null,
-    { plainAt, dueAt, everyBytes }: { plainAt: number; dueAt: number; everyBytes: number },
+    { plainAt, dueAt, everyBytes, tail }: { plainAt: number; dueAt: number; everyBytes: number; tail: Tail },
   ) {
+    this.#tail = tail;
+    tail.clear();
     this.#comparer = comparer;
     this.#deflateAt = comparer.position;
     this.#plainAt = plainAt;

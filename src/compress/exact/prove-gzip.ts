@@ -144,8 +144,8 @@ class GzipProver {
     let plainBytes = 0;
     let at = 0;
     for (;;) {
-      const { member, endAt } = await this.#proveMember(at, plainBytes);
       if (members.length >= LIMITS.gzipMembers) throw new Verbatim('too-complex');
+      const { member, endAt } = await this.#proveMember(at, plainBytes);
       members.push(member);
       plainBytes += member.plainBytes;
       at = endAt;
@@ -183,7 +183,7 @@ class GzipProver {
       }
       for (const checkpoint of checkpoints) this.#checkpoints.push(checkpoint);
       this.#tries.succeeded(encoder);
-      return { member: { header: probe.header, encoder, plainBytes }, endAt };
+      return { member: { header: probe.header.slice(), encoder, plainBytes }, endAt };
     }
     if (this.#tries.areUsedUp) throw new Verbatim('too-complex');
     throw new Verbatim(passes > 0 ? 'differs-late' : 'unknown-encoder');
@@ -258,6 +258,7 @@ class GzipProver {
       plainAt,
       dueAt,
       everyBytes: this.#everyBytes,
+      tail: this.#memory.tail,
     });
     const pieces = this.#plainOf(probe.deflateAt);
     try {
@@ -328,7 +329,7 @@ class GzipProver {
   }
 
   #readHead(at: number): Promise<Uint8Array> {
-    return readHeader((into, position) => this.#file.read(into, position), at);
+    return readHeader((into, position) => this.#file.read(into, position), at, this.#memory.header);
   }
 
   async #readTrailing(at: number): Promise<Uint8Array> {

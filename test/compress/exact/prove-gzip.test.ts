@@ -3,24 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../../../src/compress/exact/encoder-registry.js';
 import { GzipRebuilder } from '../../../src/compress/exact/gzip-rebuilder.js';
 import { inflateGzip } from '../../../src/compress/exact/inflate-gzip.js';
-import { createPgzipBlockEncoder } from '../../../src/compress/exact/pgzip/pgzip-encoder.js';
 import { type GzipProof, probeGzip, proveGzip } from '../../../src/compress/exact/prove-gzip.js';
+import { LIMITS } from '../../../src/core/limits.js';
 import { type EncoderSpec, encoderName } from '../../../src/format/encoder-spec.js';
-import { crc32 } from '../../../src/hash/crc32.js';
 import { makeInput } from '../../support/deflate-inputs.mjs';
 import { collectBytes, sha256Hex } from '../../support/deflate-vectors.js';
-import { GO_6, GO_HEADER, gzipBy, PGZIP_HEADER } from '../../support/gzip-files.js';
+import { fileOf, GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../../support/gzip-files.js';
 import { ascii, concatBytes, seededRandom } from '../../support/tar-builder.js';
 
 const plain = makeInput('tar', 4, 300_000);
-const fileOf = (bytes: Uint8Array) => ({
-  sizeBytes: bytes.length,
-  read(into: Uint8Array, position: number): number {
-    const piece = bytes.subarray(position, position + into.length);
-    into.set(piece);
-    return piece.length;
-  },
-});
 const prove = (bytes: Uint8Array, last: EncoderSpec | null = null): Promise<GzipProof> =>
   proveGzip(fileOf(bytes), { last });
 
@@ -112,19 +103,7 @@ describe('a gzip file', () => {
 
   it('of one encoder at first and another later is left as it is', async () => {
     const long = makeInput('records', 6, 2_500_000);
-    const block = 2 ** 20;
-    const levels = [5, 5, 6] as const;
-    const blocks = levels.map((level, i) =>
-      createPgzipBlockEncoder({ level, variant: '1.15.10', blockBytes: block }).encodeBlock(
-        long.subarray(i * block, (i + 1) * block),
-        long.subarray(0, i * block),
-        i === 2,
-      ),
-    );
-    const trailer = Buffer.alloc(8);
-    trailer.writeUInt32LE(crc32(long));
-    trailer.writeUInt32LE(long.length, 4);
-    const bytes = concatBytes([PGZIP_HEADER, ...blocks, trailer]);
+    const bytes = gzipOfTwoLevels(long);
     expect(gunzipSync(bytes).equals(long)).toBe(true);
     expect(await probeGzip(fileOf(bytes), { last: null })).toMatchObject({ family: 'pgzip' });
     expect(await prove(bytes)).toEqual({ exact: false, reason: 'differs-late' });
@@ -183,6 +162,19 @@ describe('a gzip file', () => {
     // Those that were right come on top.
     expect(tried.length).toBeLessThan(100 + 200);
     expect(await prove(concatBytes(members.slice(0, 3)))).toMatchObject({ exact: true });
+  });
+
+  it('of more members than a recipe holds is left as it is, and looked at no further', async () => {
+    const empty = gzipSync(new Uint8Array(0));
+    const bytes = concatBytes(Array.from({ length: LIMITS.gzipMembers + 1 }, () => empty));
+    expect(await prove(bytes)).toEqual({ exact: false, reason: 'too-complex' });
+    await expect(inflated(bytes)).rejects.toThrow('there are too many gzip members');
+
+    const members = bytes.subarray(0, empty.length * 1000);
+    const proof = await expectExact(members);
+    expect(proof.members.length).toBe(1000);
+    // A header that is kept holds nothing of what it was read with.
+    for (const { header } of proof.members) expect(header.buffer.byteLength).toBe(header.length);
   });
 
   it('is given up when nobody wants the answer any more', async () => {

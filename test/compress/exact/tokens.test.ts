@@ -13,22 +13,13 @@ import { CannotTakeApart, StreamTaker } from '../../../src/compress/exact/tokens
 import { TOKEN_MODELS, type TokenModel } from '../../../src/compress/exact/tokens/token-models.js';
 import { createRandom, makeInput } from '../../support/deflate-inputs.mjs';
 import { collectBytes, sha256Hex } from '../../support/deflate-vectors.js';
-import { GO_6, gzipBy } from '../../support/gzip-files.js';
+import { fileOf, GO_6, gzipBy } from '../../support/gzip-files.js';
 import { concatBytes } from '../../support/tar-builder.js';
 import { whimsicalGzip } from '../../support/whimsical-gzip.js';
 
 const SEED = Number(process.env.DBUP_TEST_SEED ?? 20_261_122);
 const TAR = makeInput('tar', 3, 90_000);
 const MIXTURE = makeInput('mixture', 4, 120_000);
-
-const fileOf = (bytes: Uint8Array) => ({
-  sizeBytes: bytes.length,
-  read(into: Uint8Array, position: number): number {
-    const piece = bytes.subarray(position, position + into.length);
-    into.set(piece);
-    return piece.length;
-  },
-});
 
 interface Apart {
   plain: Uint8Array;
