@@ -1,4 +1,4 @@
-import { DeltaEncoder } from '../compress/delta/delta-encoder.js';
+import { DeltaEncoder, DICTIONARY_LEVEL } from '../compress/delta/delta-encoder.js';
 import { ZstdCompressor } from '../compress/zstd.js';
 import { BLOCK_CODEC } from '../format/block-entry.js';
 import { sha256Into } from '../hash/sha256.js';
@@ -19,6 +19,12 @@ const WORTHWHILE_RATIO = 0.98;
 const WORTHWHILE_DELTA_RATIO = 0.9;
 /** A delta of so small a part of its plain bytes is taken without trying the block on its own. */
 const CLEAR_DELTA_RATIO = 1 / 10;
+/** Else samples say what the block would take on its own: by this factor too much, or less, in three of four blocks. */
+const SAMPLED_TOO_LARGE = 1.25;
+const SAMPLES = 8;
+/** Short enough for the compressor of short input. */
+const SAMPLE_BYTES = 31 * 1024;
+const LEAST_SAMPLED_BYTES = 4 * SAMPLES * SAMPLE_BYTES;
 /** Below it time counts more than the 3 % that the x86 filter takes off: it costs a seventh of zstd's level 3. */
 const LEAST_FILTER_LEVEL = 3;
 /** In a footer. */
@@ -54,13 +60,24 @@ export function storeDelta(job: StoreDeltaJob): CompressAnswer {
   const { bases, level } = job;
   const plain = new Uint8Array(job.buffer, job.offsetBytes, job.sizeBytes);
   const payload = new Uint8Array(job.payload, job.payloadAt, job.payloadBytes);
-  if (!isRight(plain, payload, bases)) return storedIn(plain, compress(plain, level));
   const costBytes = costOf(payload, bases.length);
-  if (costBytes > plain.length * CLEAR_DELTA_RATIO) {
-    const own = compress(plain, level);
-    if (costBytes > own.stored.length * WORTHWHILE_DELTA_RATIO) return storedIn(plain, own);
-  }
+  const own = seemsClearlySmaller(costBytes, plain, level) ? null : compress(plain, level);
+  if (own && costBytes > own.stored.length * WORTHWHILE_DELTA_RATIO) return storedIn(plain, own);
+  if (!isRight(plain, payload, bases)) return storedIn(plain, compress(plain, level));
   return storedIn(plain, { stored: payload, codec: BLOCK_CODEC.delta });
+}
+
+/** True when the block need not be compressed on its own to see that a delta of so many bytes is smaller. */
+function seemsClearlySmaller(costBytes: number, plain: Uint8Array, level: number): boolean {
+  if (costBytes <= plain.length * CLEAR_DELTA_RATIO) return true;
+  if (level >= DICTIONARY_LEVEL || plain.length < LEAST_SAMPLED_BYTES) return false;
+  let ownBytes = 0;
+  for (let i = 0; i < SAMPLES; i++) {
+    const at = Math.floor(((plain.length - SAMPLE_BYTES) * (i + 0.5)) / SAMPLES);
+    ownBytes += compressorOf(level).compress(plain.subarray(at, at + SAMPLE_BYTES)).length;
+  }
+  const share = ownBytes / (SAMPLES * SAMPLE_BYTES * SAMPLED_TOO_LARGE);
+  return costBytes <= plain.length * share * WORTHWHILE_DELTA_RATIO;
 }
 
 function costOf(payload: Uint8Array, baseCount: number): number {
