@@ -69,15 +69,16 @@ function image(
 }
 
 /** One whose bases are let go of and rewritten first, by the names of the packs, and what leans on them is found to be unreadable then. */
-async function poolWithBasesFirst(): Promise<SmallPool> {
-  for (let flips = 2; ; flips++) {
+async function poolWithBasesFirst(): Promise<{ pool: SmallPool; bottom: string; top: string }> {
+  for (let seed = 1; ; seed++) {
     const pool = await SmallPool.create();
-    await pool.save(image('bottom:1', 1, 8, 15_000));
+    await pool.save(image('bottom:1', seed, 8, 15_000));
     const [bottom] = await packNames(pool);
-    await pool.save(image('half:1', 1, 4, 15_000));
-    const [top] = await saveAsDelta(pool, image('top:1', 1, 4, 15_000, { flips, first: 4 }), [bottom!]);
+    await pool.save(image('half:1', seed, 4, 15_000));
+    const half = image('top:1', seed, 4, 15_000, { flips: 2, first: 4 });
+    const [top] = await saveAsDelta(pool, half, [bottom!]);
     await forget(pool, 'bottom:1');
-    if (bottom! < top!) return pool;
+    if (bottom! < top!) return { pool, bottom: bottom!, top: top! };
     await pool[Symbol.asyncDispose]();
   }
 }
@@ -106,7 +107,8 @@ describe('gc --repack of deltas that lean on deltas', () => {
   });
 
   it('leaves bases where they are that a pack goes on leaning on, as it cannot be read', async () => {
-    await using prepared = await poolWithBasesFirst();
+    const { pool: prepared, bottom, top } = await poolWithBasesFirst();
+    await using _ = prepared;
     const expected = await prepared.loadAll();
     let stayed = 0;
     for (let unreadable = 1; ; unreadable++) {
