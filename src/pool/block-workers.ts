@@ -37,6 +37,8 @@ interface DecodeOptions {
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
 const HERE_BYTES = 16 * 1024 * 1024;
+/** Of more, each is started when there is work for it. */
+const THREADS_AT_ONCE = 2;
 /** The decoder of deltas takes three times the largest block: here it stays small. */
 const HERE_DELTA_BYTES = 256 * 1024;
 
@@ -76,6 +78,11 @@ export class BlockWorkers {
   /** Those that look for deltas, and do nothing else for them. */
   get searchingThreads(): number {
     return Math.max(1, this.threads >> 1);
+  }
+
+  /** Says how much there will be to do: threads are then started beside what comes before it. */
+  expect(sizeBytes: number): void {
+    if (sizeBytes > HERE_BYTES && !this.#reads) this.#pool.start(THREADS_AT_ONCE);
   }
 
   /** Says that deltas will be looked for. */

@@ -62,6 +62,14 @@ export class WorkerPool<Job extends { type: string }> {
     return this.#size;
   }
 
+  /** Begins to start as many threads, which takes each a while, before there is work for them. */
+  start(threads: number): void {
+    while (!this.#closed && this.#members.length < Math.min(threads, this.#size)) {
+      // Nothing is waited for yet.
+      this.#start().worker.unref();
+    }
+  }
+
   /**
    * Runs a job.
    * @throws Error with the worker's message and `code`, or when the worker died
