@@ -96,6 +96,7 @@ async function loadVersion(
   const { records, unusable } = await readableSnapshots(pool);
   await refuseDoubtfulVersion(pool, records, unusable, address);
   const record = resolveVersion(records, address);
+  pool.workers.expect(record.snapshot.stats.imageBytes);
   const damagedPacks = new Set<string>();
   for (;;) {
     const chunks = await openChunkCatalog(pool.catalog, damagedPacks);

@@ -11,7 +11,7 @@ export interface ReadAhead {
   blockBytes: number;
 }
 const USUAL_AHEAD: ReadAhead = { bytes: 6 * 1024 * 1024, blockBytes: 24 * 1024 * 1024 };
-const AHEAD_CHUNKS = 256;
+const AHEAD_CHUNKS = 1024;
 
 /**
  * A pull source of bytes without copies: `current` is what is at hand (empty: call `advance`), `consume`
