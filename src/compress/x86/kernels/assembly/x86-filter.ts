@@ -45,7 +45,18 @@ function starts(at: usize): i32 {
 @inline
 function operandOf(at: usize): u32 {
   const first = <u32>load<u8>(at);
-  return first == 0x0f ? 2 : first >= 0xe8 ? 1 : 3;
+  return select<u32>(2, select<u32>(1, 3, first >= 0xe8), first == 0x0f);
+}
+
+/** Turns the operand at `place`, which an instruction ends with at `end` of the bytes. Returns 1, or 0 when it stays. */
+// @ts-ignore: decorator
+@inline
+function turn(place: usize, end: u32, direction: i32): u32 {
+  const operand = load<u32>(place);
+  const turned = fold(operand + (end ^ direction) - direction);
+  const near = isNear(operand);
+  store<u32>(place, select<u32>(turned, operand, near));
+  return <u32>near;
 }
 
 /**
@@ -55,30 +66,31 @@ function operandOf(at: usize): u32 {
 export function filter(bytes: usize, length: u32, direction: i32): u32 {
   let turned: u32 = 0;
   let i: u32 = 0;
-  // An instruction with its operand is 7 bytes at most; a step reads 18.
+  // An instruction with its operand is 7 bytes at most; a look at 16 bytes reads 18.
   if (length < 18) return 0;
   const last = length - 18;
+  // 0 or all ones: a sign changed without a branch.
+  const sign = direction >> 1;
+  // Where instructions are cannot be foretold: what the processor guesses wrong is what this costs, so few branches depend on it.
   while (i <= last) {
-    let bits = starts(bytes + i);
-    let next = i + 16;
+    const from = bytes + i;
+    const isWide = i + 63 <= last;
+    let bits = <u64>starts(from);
+    if (isWide) bits |= <u64>starts(from + 16) << 16 | <u64>starts(from + 32) << 32 | <u64>starts(from + 48) << 48;
+    const width: u32 = isWide ? 64 : 16;
+    let next = i + width;
     while (bits) {
-      const at = i + ctz(bits);
-      bits &= bits - 1;
+      const at = i + <u32>ctz(bits);
       if (at > last) break;
       const skip = operandOf(bytes + at);
-      const place = bytes + at + skip;
-      const operand = load<u32>(place);
       const end = at + skip + 4;
-      if (isNear(operand)) {
-        store<u32>(place, fold(direction > 0 ? operand + end : operand - end));
-        turned++;
-      }
+      turned += turn(bytes + at + skip, end, sign);
       // An operand's bytes are passed over even when it stays: what they look like must not depend on what comes after.
-      if (end >= i + 16) {
+      if (end >= i + width) {
         next = end;
         break;
       }
-      bits &= -1 << (end - i);
+      bits &= <u64>-1 << (end - i);
     }
     i = next;
   }
