@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { DbupError, toDbupError } from '../core/errors.js';
-import type { SaveResult } from '../operations/save.js';
+import type { SaveResult, SaveSource } from '../operations/save.js';
 import type { SavedImage } from '../operations/saved-image.js';
 import { formatBytes, formatDuration, formatShare, shortId } from '../ui/format-units.js';
 import { errorFields } from '../ui/output.js';
@@ -89,10 +90,18 @@ async function withParity(outcome: Outcome, { pool, settings, context }: PoolCal
 }
 
 async function saveItem(item: SaveItem, request: SaveRequest, call: PoolCall): Promise<SaveResult> {
-  const { save } = await import('../operations/save.js');
-  return withSaveSource(item, request, call, (source, options) =>
-    save(call.pool, source, options, call.context),
-  );
+  return withSaveSource(item, request, call, async (source, options) => {
+    call.pool.workers.expect(await sizeOf(source));
+    const { save } = await import('../operations/save.js');
+    return save(call.pool, source, options, call.context);
+  });
+}
+
+/** Of a file; 0 of what is not known before it is read, or is not there. */
+async function sizeOf(source: SaveSource): Promise<number> {
+  if (source.kind !== 'archive' || source.path === '-') return 0;
+  const info = await stat(source.path).catch(() => null);
+  return info?.isFile() ? info.size : 0;
 }
 
 function outcomeOf(saved: readonly SavedItem[], failed: readonly FailedItem[]): Outcome {

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import type { OperationContext } from '../core/context.js';
 import { DbupError, toDbupError } from '../core/errors.js';
 import type { SnapshotArchive } from '../format/snapshot.js';
@@ -73,7 +72,6 @@ export async function save(
   const as = options.as === undefined ? undefined : parseReference(options.as).text;
   const platforms = (options.platforms ?? []).map(parsePlatform);
   const { level = DEFAULT_LEVEL, opensNested = true } = options;
-  pool.workers.expect(await sizeOf(source));
   const session = await SaveSession.open(pool, context, { level, opensNested }).catch((error: unknown) => {
     throw toDbupError(error, 'reading the pool');
   });
@@ -90,13 +88,6 @@ export async function save(
     await session.fail(upgraded);
     throw upgraded;
   }
-}
-
-/** Of a file; 0 of what is not known before it is read, or is not there. */
-async function sizeOf(source: SaveSource): Promise<number> {
-  if (source.kind !== 'archive' || source.path === '-') return 0;
-  const info = await stat(source.path).catch(() => null);
-  return info?.isFile() ? info.size : 0;
 }
 
 /** The options of a save, taken apart. */
