@@ -81,6 +81,7 @@ export class SaveSession {
     const cache = new BlockCache(pool.layout, chunks, pool.workers, {
       budgetBytes: CACHE_BYTES,
       windowBytes: baseWindowBytes(pool.workers, blockTargetBytes(level)),
+      spill: pool.spill,
     });
     this.known = new KnownBlobs(records, cache, chunks);
     const finder = new BaseFinder({

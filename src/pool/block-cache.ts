@@ -3,9 +3,11 @@ import { DbupError } from '../core/errors.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import type { RebuiltBlobs } from '../store/rebuilt-blobs.js';
+import type { SpillFile } from '../store/spill-file.js';
 import { BaseCopies } from './base-copies.js';
 import { BlockDecoder } from './block-decoder.js';
 import type { BlockLease } from './block-lease.js';
+import { BlockSpill } from './block-spill.js';
 import type { BlockWorkers } from './block-workers.js';
 import { type BlockAddress, type ChunkCatalog, locateChunk } from './chunk-catalog.js';
 import type { WantedChunk } from './chunk-maker.js';
@@ -69,6 +71,7 @@ export class BlockCache {
   /**
    * @param options.budgetBytes of decoded blocks that nobody holds; 48 MiB by default
    * @param options.windowBytes of all windows together, into which copying is fast; 4 MiB by default
+   * @param options.spill where decoded blocks are put that may be wanted again when they have been let go; nowhere by default
    */
   constructor(
     layout: PoolLayout,
@@ -78,7 +81,13 @@ export class BlockCache {
       budgetBytes = DEFAULT_BUDGET_BYTES,
       windowBytes = DEFAULT_WINDOW_BYTES,
       rebuilt = null,
-    }: { budgetBytes?: number; windowBytes?: number; rebuilt?: RebuiltBlobs | null } = {},
+      spill = null,
+    }: {
+      budgetBytes?: number;
+      windowBytes?: number;
+      rebuilt?: RebuiltBlobs | null;
+      spill?: SpillFile | null;
+    } = {},
   ) {
     this.#chunks = chunks;
     this.gzip = workers.gzip;
@@ -90,7 +99,8 @@ export class BlockCache {
     this.#regions = new RegionPool(this.#arena);
     const lease = (address: BlockAddress): BlockLease => this.leaseBlock(address);
     const heldBytes = budgetBytes / 4;
-    this.#decoder = new BlockDecoder({ layout, chunks, workers }, lease, heldBytes, this.#regions);
+    const parts = { layout, chunks, workers, spill: spill && new BlockSpill(spill, workers) };
+    this.#decoder = new BlockDecoder(parts, lease, heldBytes, this.#regions);
   }
 
   /**

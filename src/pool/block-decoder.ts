@@ -1,6 +1,7 @@
 import { DbupError } from '../core/errors.js';
 import type { BlockEntry } from '../format/block-entry.js';
 import type { PoolLayout } from '../store/pool-layout.js';
+import type { SpillPlace } from '../store/spill-file.js';
 import { BaseCopies } from './base-copies.js';
 import {
   type BaseBlock,
@@ -10,8 +11,9 @@ import {
   unreadableBase,
   wrongBase,
 } from './base-plan.js';
-import { DELTA_DAMAGED } from './block-job.js';
+import { DELTA_DAMAGED, type DecodeAnswer } from './block-job.js';
 import { type BlockLease, leaseInTurn } from './block-lease.js';
+import type { BlockSpill } from './block-spill.js';
 import type { BlockWorkers } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
 import { ChunkMaker, type WantedChunk } from './chunk-maker.js';
@@ -40,10 +42,14 @@ export class BlockDecoder {
   readonly #heldBytes: number;
   readonly #regions: RegionPool;
   readonly #maker: ChunkMaker;
+  readonly #spill: BlockSpill | null;
 
-  /** @param heldBytes memory of leased blocks that one delta block may hold; of what is more, its bases are copied */
+  /**
+   * @param parts.spill where decoded blocks are put aside
+   * @param heldBytes memory of leased blocks that one delta block may hold; of what is more, its bases are copied
+   */
   constructor(
-    parts: { layout: PoolLayout; chunks: ChunkCatalog; workers: BlockWorkers },
+    parts: { layout: PoolLayout; chunks: ChunkCatalog; workers: BlockWorkers; spill?: BlockSpill | null },
     lease: (address: BlockAddress) => BlockLease,
     heldBytes: number,
     regions: RegionPool,
@@ -54,6 +60,7 @@ export class BlockDecoder {
     this.#lease = lease;
     this.#heldBytes = heldBytes;
     this.#regions = regions;
+    this.#spill = parts.spill ?? null;
     this.#maker = new ChunkMaker(parts, lease, regions);
   }
 
@@ -62,6 +69,7 @@ export class BlockDecoder {
    * @throws DbupError POOL_DAMAGED; POOL_INCOMPLETE when the pack or a base is not there
    */
   async decode(address: BlockAddress, into: SharedRegion, checkChunks: boolean): Promise<DecodedBlock> {
+    if (!checkChunks && (await this.#spill?.restore(address, into))) return { badChunks: [], badBase: null };
     const { depth } = this.#entryOf(address);
     if (depth === 0) return { badChunks: await this.#run(address, into, checkChunks, []), badBase: null };
     return this.#decodeDelta(address, into, checkChunks);
@@ -170,24 +178,28 @@ export class BlockDecoder {
     return unreadableBase(this.#nameOf(address), base, error);
   }
 
-  #run(
-    { packIndex, blockIndex }: BlockAddress,
+  async #run(
+    address: BlockAddress,
     into: SharedRegion,
     checkChunks: boolean,
     bases: readonly Uint8Array[],
   ): Promise<number[]> {
-    const { name, footer } = this.#chunks.packs[packIndex]!;
-    const block = footer.blocks[blockIndex]!;
+    const { name, footer } = this.#chunks.packs[address.packIndex]!;
+    const block = this.#entryOf(address);
     const end = block.firstChunk + block.chunkCount;
     // Copies: a view would carry the whole footer over to the thread.
     const chunks = checkChunks && {
       ids: new Uint8Array(footer.chunkIds.subarray(block.firstChunk * 32, end * 32)),
       sizes: footer.chunkBytes.slice(block.firstChunk, end),
     };
-    return this.#workers.decode(this.#layout.packPath(name), name, block, into, {
-      bases,
-      ...(chunks && { chunks }),
-    });
+    const decode = (spill: SpillPlace | null): Promise<DecodeAnswer> =>
+      this.#workers.decode(this.#layout.packPath(name), name, block, into, {
+        bases,
+        spill,
+        ...(chunks && { chunks }),
+      });
+    const answer = this.#spill ? this.#spill.decode(address, block, decode) : decode(null);
+    return (await answer).badChunks;
   }
 
   #entryOf({ packIndex, blockIndex }: BlockAddress): BlockEntry {

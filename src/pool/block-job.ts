@@ -1,4 +1,5 @@
 import type { DeltaProgram } from '../compress/delta/delta-program.js';
+import type { SpillPlace } from '../store/spill-file.js';
 
 /** Hash the chunks of a stretch of shared memory; `ends` are offsets from `offsetBytes`. */
 export interface HashJob {
@@ -33,7 +34,7 @@ export interface BaseMemory {
   pieces: Uint32Array;
 }
 
-/** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id. */
+/** Read a block of a pack and decode it into `buffer` from `bufferOffsetBytes` on; with `chunks`, also compare each chunk with its id; with `spill`, also write it there. */
 export interface DecodeJob {
   type: 'decode';
   path: string;
@@ -46,6 +47,23 @@ export interface DecodeJob {
   bufferOffsetBytes: number;
   base?: BaseMemory;
   chunks?: ChunksToCheck;
+  spill?: SpillPlace;
+}
+
+export interface DecodeAnswer {
+  /** Numbers of the chunks that are not what their id says. */
+  badChunks: number[];
+  /** Of the block, where it was written to its place in the spill file. */
+  spilledXxh64: bigint | null;
+}
+
+/** Read a block that was put aside into `buffer` from `bufferOffsetBytes` on; answered by whether it is there, and as it was. */
+export interface RestoreJob {
+  type: 'restore';
+  place: SpillPlace;
+  xxh64: bigint;
+  buffer: SharedArrayBuffer;
+  bufferOffsetBytes: number;
 }
 
 /** Make a chunk of what was copied into `buffer` from `bufferOffsetBytes` on, or of a chunk that was kept. */
@@ -146,6 +164,7 @@ export type BlockJob =
   | DeltaJob
   | StoreDeltaJob
   | DecodeJob
+  | RestoreJob
   | MakeChunkJob
   | DeltaOpsJob
   | HashFileJob;

@@ -6,16 +6,20 @@ import { BLOCK_CODEC } from '../format/block-entry.js';
 import { Sha256Stream, sha256Into } from '../hash/sha256.js';
 import { xxh64 } from '../hash/xxh64.js';
 import { type BlockingReads, nodeBlockingReads } from '../store/file-system.js';
+import { readSpilled, writeSpilled } from '../store/spill-file.js';
 import {
   type BaseMemory,
   type BlockJob,
+  type ChunksToCheck,
   DELTA_DAMAGED,
+  type DecodeAnswer,
   type DecodeJob,
   type DeltaOpsJob,
   type HashFileJob,
   type HashJob,
   type MadeChunk,
   type MakeChunkJob,
+  type RestoreJob,
   type SketchJob,
 } from './block-job.js';
 import { compressBlock, findDelta, storeDelta } from './encode-block.js';
@@ -60,6 +64,8 @@ export class BlockJobs {
         return storeDelta(job);
       case 'decode':
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
+      case 'restore':
+        return restoreBlock(job);
       case 'makeChunk':
         return makeChunk(job);
       case 'deltaOps':
@@ -174,20 +180,28 @@ function shorten(bytes: Uint8Array): Uint8Array | null {
   return frame.length <= bytes.length / 8 ? frame.slice() : null;
 }
 
-/** Reads, checks and decodes one block into shared memory; answers the numbers of chunks that are not what their id says. */
-function decodeBlock(job: DecodeJob, read: PackRead): number[] {
+/** Reads, checks and decodes one block into shared memory. */
+function decodeBlock(job: DecodeJob, read: PackRead): DecodeAnswer {
   const plain = new Uint8Array(job.buffer, job.bufferOffsetBytes, job.plainBytes);
   fillBlock(plain, readStored(job, read), job);
-  if (!job.chunks) return [];
+  const spilledXxh64 = job.spill ? writeSpilled(job.spill, plain) : null;
+  return { badChunks: job.chunks ? badChunksOf(plain, job.chunks) : [], spilledXxh64 };
+}
+
+function badChunksOf(plain: Uint8Array, { ids, sizes }: ChunksToCheck): number[] {
   const id = Buffer.alloc(32);
   const bad: number[] = [];
   let at = 0;
-  job.chunks.sizes.forEach((size, i) => {
+  sizes.forEach((size, i) => {
     sha256Into(plain.subarray(at, at + size), id, 0);
-    if (!id.equals(job.chunks!.ids.subarray(i * 32, i * 32 + 32))) bad.push(i);
+    if (!id.equals(ids.subarray(i * 32, i * 32 + 32))) bad.push(i);
     at += size;
   });
   return bad;
+}
+
+function restoreBlock({ place, xxh64, buffer, bufferOffsetBytes }: RestoreJob): boolean {
+  return readSpilled(place, xxh64, new Uint8Array(buffer, bufferOffsetBytes, place.sizeBytes));
 }
 
 function fillBlock(plain: Uint8Array, stored: Uint8Array, { codec, base }: DecodeJob): void {

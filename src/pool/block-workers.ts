@@ -4,6 +4,7 @@ import type { DeltaProgram } from '../compress/delta/delta-program.js';
 import { DbupError } from '../core/errors.js';
 import { BLOCK_CODEC, type BlockEntry } from '../format/block-entry.js';
 import type { BlockingReads } from '../store/file-system.js';
+import type { SpillPlace } from '../store/spill-file.js';
 import { WorkerPool, type WorkerShare } from '../stream/worker-pool.js';
 import {
   type BaseMemory,
@@ -12,6 +13,7 @@ import {
   type CompressAnswer,
   type CompressJob,
   DELTA_DAMAGED,
+  type DecodeAnswer,
   type DecodeJob,
   type DeltaOpsJob,
   type FoundDelta,
@@ -33,6 +35,8 @@ interface DecodeOptions {
   /** Of a delta block, in shared memory, to stay as they are until it is decoded. */
   bases?: readonly Uint8Array[];
   chunks?: ChunksToCheck;
+  /** Where the block is put as well. */
+  spill?: SpillPlace | null;
 }
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
@@ -144,7 +148,6 @@ export class BlockWorkers {
 
   /**
    * Decodes a block. `bases` are those of a delta block, in shared memory, and must stay as they are until this resolves.
-   * @returns the numbers of the chunks (of `chunks`) whose bytes are not what their id says
    * @throws DbupError POOL_DAMAGED naming pack and block, its cause with the code DELTA_DAMAGED where bases may be
    * to blame; POOL_INCOMPLETE when the pack is gone
    */
@@ -153,8 +156,8 @@ export class BlockWorkers {
     packName: string,
     block: BlockEntry,
     into: SharedRegion,
-    { bases = [], chunks }: DecodeOptions = {},
-  ): Promise<number[]> {
+    { bases = [], chunks, spill }: DecodeOptions = {},
+  ): Promise<DecodeAnswer> {
     const { offsetBytes, storedBytes, plainBytes, codec, xxh64 } = block;
     const base = bases.length > 0 && baseMemory(bases);
     const job: DecodeJob = {
@@ -164,8 +167,14 @@ export class BlockWorkers {
       bufferOffsetBytes: into.offsetBytes,
       ...(base && { base }),
       ...(chunks && { chunks }),
+      ...(spill && { spill }),
     };
     return this.#read(job, packName);
+  }
+
+  /** Reads a block that was put aside. @returns false when that could not be done, or the bytes are others */
+  restore(place: SpillPlace, xxh64: bigint, { buffer, offsetBytes }: SharedRegion): Promise<boolean> {
+    return this.#run({ type: 'restore', place, xxh64, buffer, bufferOffsetBytes: offsetBytes });
   }
 
   /**
@@ -259,7 +268,7 @@ export class BlockWorkers {
     if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
     const share = this.#searches ? others : {};
     if (type === 'makeChunk') return { ...share, handOver: memoryOf(job.from) };
-    return type === 'decode' || type === 'deltaOps' ? share : {};
+    return type === 'decode' || type === 'restore' || type === 'deltaOps' ? share : {};
   }
 
   async #run<Result>(job: BlockJob): Promise<Result> {
@@ -298,6 +307,7 @@ function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
   if (job.type === 'deltaOps') return job.plainBytes;
+  if (job.type === 'restore') return job.place.sizeBytes;
   if (job.type === 'makeChunk' && job.sizeBytes <= HERE_DELTA_BYTES) return job.sizeBytes;
   if (job.type !== 'decode' || (job.base && job.plainBytes > HERE_DELTA_BYTES))
     return Number.POSITIVE_INFINITY;

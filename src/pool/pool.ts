@@ -14,6 +14,7 @@ import { PACK_TARGET_BYTES } from '../store/pack-file.js';
 import { PoolLayout } from '../store/pool-layout.js';
 import { RebuiltBlobs } from '../store/rebuilt-blobs.js';
 import { diskOf, isSharedAs, openToOthers, type Share } from '../store/sharing.js';
+import { SpillFile } from '../store/spill-file.js';
 import { BlockWorkers } from './block-workers.js';
 import { createLockFile, createPool, isUnfinished, notADirectory } from './create-pool.js';
 import { readPoolFile } from './read-pool-file.js';
@@ -60,6 +61,8 @@ export interface Pool {
   readonly rebuilt: RebuiltBlobs | null;
   /** Where bytes that come only once are put aside while they are worked on. */
   readonly spools: { readonly fs: FileSystem; readonly directory: string };
+  /** Where decoded blocks are put that may be wanted again. */
+  readonly spill: SpillFile | null;
   readonly packTargetBytes: number;
   /** Lets the lock go and takes it exclusively, if that is possible at once. From then on the pool may only be closed. */
   tryExclusive(): boolean;
@@ -158,6 +161,7 @@ function assemblePool(
   const catalog = Catalog.open(fs, layout, cache);
   const checks = new CheckLog(cache);
   const workers = new BlockWorkers(options.threads, fs.blocking);
+  const spill = cache === null ? null : new SpillFile(cache);
   return {
     layout,
     fs,
@@ -169,6 +173,7 @@ function assemblePool(
     access: options.access,
     rebuilt: openLayerCache(options),
     spools: { fs, directory: layout.temporaryDirectory },
+    spill,
     packTargetBytes: options.packTargetBytes ?? PACK_TARGET_BYTES,
     tryExclusive(): boolean {
       lock.release();
@@ -182,6 +187,7 @@ function assemblePool(
     },
     async close(): Promise<void> {
       await workers.close();
+      spill?.close();
       catalog.close();
       checks.close();
       lock.release();
