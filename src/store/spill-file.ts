@@ -1,4 +1,13 @@
-import { closeSync, constants, openSync, readSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statfsSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError } from '../core/errors.js';
@@ -79,14 +88,19 @@ export class SpillFile {
 
   #closeUnused(): void {
     if (!this.#isClosed || this.#users > 0 || this.#fd === null) return;
-    closeSync(this.#fd);
+    const fd = this.#fd;
     this.#fd = null;
+    ifPossible(() => {
+      // What is still to be written is not waited for, as a disk on the network else might.
+      ftruncateSync(fd);
+    });
+    ifPossible(() => closeSync(fd));
   }
 
   #open(): void {
     this.#isTried = true;
     const path = join(this.#directory, NAME);
-    try {
+    ifPossible(() => {
       // What somebody left who died between the two calls.
       removeName(path);
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -96,9 +110,7 @@ export class SpillFile {
       const memoryBytes = Math.min(freemem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
       const freeBytes = Math.min(memoryBytes, bavail * bsize);
       this.#sizeBytes = Math.min(this.#mostBytes, Math.floor(freeBytes * FREE_SHARE));
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-    }
+    });
   }
 }
 
@@ -128,15 +140,22 @@ export function readSpilled({ fd, offsetBytes }: SpillPlace, checksum: bigint, i
 
 /** @returns whether all bytes were transferred, in steps */
 function transfer(sizeBytes: number, step: (done: number) => number): boolean {
-  try {
-    for (let done = 0; done < sizeBytes; ) {
+  let done = 0;
+  ifPossible(() => {
+    while (done < sizeBytes) {
       const count = step(done);
-      if (count === 0) return false;
+      if (count === 0) return;
       done += count;
     }
-    return true;
+  });
+  return done === sizeBytes;
+}
+
+/** Does what the system may refuse to. */
+function ifPossible(work: () => void): void {
+  try {
+    work();
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    return false;
   }
 }
