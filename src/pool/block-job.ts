@@ -66,9 +66,8 @@ export interface RestoreJob {
   bufferOffsetBytes: number;
 }
 
-/** Make a chunk of what was copied into `buffer` from `bufferOffsetBytes` on, or of a chunk that was kept. */
-export interface MakeChunkJob {
-  type: 'makeChunk';
+/** A chunk to be made of what was copied into `buffer` from `bufferOffsetBytes` on, or of a chunk that was kept. */
+export interface ChunkToMake {
   buffer: SharedArrayBuffer;
   bufferOffsetBytes: number;
   sizeBytes: number;
@@ -76,6 +75,12 @@ export interface MakeChunkJob {
   from: DeltaProgram | Uint8Array;
   /** Of the chunk, 32 bytes. */
   id: Uint8Array;
+}
+
+/** Make some chunks; answered by a {@link MadeChunk} for each. */
+export interface MakeChunksJob {
+  type: 'makeChunks';
+  chunks: ChunkToMake[];
 }
 
 /** What became of a chunk. */
@@ -165,7 +170,7 @@ export type BlockJob =
   | StoreDeltaJob
   | DecodeJob
   | RestoreJob
-  | MakeChunkJob
+  | MakeChunksJob
   | DeltaOpsJob
   | HashFileJob;
 

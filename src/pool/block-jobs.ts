@@ -11,6 +11,7 @@ import {
   type BaseMemory,
   type BlockJob,
   type ChunksToCheck,
+  type ChunkToMake,
   DELTA_DAMAGED,
   type DecodeAnswer,
   type DecodeJob,
@@ -18,7 +19,6 @@ import {
   type HashFileJob,
   type HashJob,
   type MadeChunk,
-  type MakeChunkJob,
   type RestoreJob,
   type SketchJob,
 } from './block-job.js';
@@ -66,8 +66,8 @@ export class BlockJobs {
         return decodeBlock(job, (into, position) => this.#readPack(job.path, into, position));
       case 'restore':
         return restoreBlock(job);
-      case 'makeChunk':
-        return makeChunk(job);
+      case 'makeChunks':
+        return job.chunks.map(makeChunk);
       case 'deltaOps':
         return listDelta(job, (into, position) => this.#readPack(job.path, into, position));
       case 'hashFile':
@@ -152,7 +152,7 @@ function listDelta(job: DeltaOpsJob, read: PackRead): DeltaOps | null {
   }
 }
 
-function makeChunk({ buffer, bufferOffsetBytes, sizeBytes, from, id }: MakeChunkJob): MadeChunk {
+function makeChunk({ buffer, bufferOffsetBytes, sizeBytes, from, id }: ChunkToMake): MadeChunk {
   const chunk = new Uint8Array(buffer, bufferOffsetBytes, sizeBytes);
   const isKept = from instanceof Uint8Array;
   const neededBytes = isKept ? sizeBytes : sizeBytes + from.scratch.length;

@@ -10,6 +10,7 @@ import {
   type BaseMemory,
   type BlockJob,
   type ChunksToCheck,
+  type ChunkToMake,
   type CompressAnswer,
   type CompressJob,
   DELTA_DAMAGED,
@@ -31,6 +32,14 @@ export interface CompressedBlock {
   xxh64: bigint;
 }
 
+/** A chunk to be made: `sizeBytes` at the beginning of `into`, of what {@link BlockWorkers.makeChunks} says. */
+export interface ChunkSource {
+  into: SharedRegion;
+  sizeBytes: number;
+  from: DeltaProgram | Uint8Array;
+  id: Uint8Array;
+}
+
 interface DecodeOptions {
   /** Of a delta block, in shared memory, to stay as they are until it is decoded. */
   bases?: readonly Uint8Array[];
@@ -45,6 +54,9 @@ const HERE_BYTES = 16 * 1024 * 1024;
 const THREADS_AT_ONCE = 2;
 /** The decoder of deltas takes three times the largest block: here it stays small. */
 const HERE_DELTA_BYTES = 256 * 1024;
+
+/** Chunks made in one job: each is little work, less than it takes to hand it over. */
+const CHUNKS_TOGETHER = 16;
 
 const PAYLOAD_STEP_BYTES = 2 * 1024 * 1024;
 
@@ -193,18 +205,16 @@ export class BlockWorkers {
   }
 
   /**
-   * Makes a chunk of what was copied to the beginning of a region, by a program, whose memory is gone then, or of what was kept when it
-   * was made before.
+   * Makes chunks, each of what was copied to the beginning of a region, by a program, whose memory is gone then, or of what was kept
+   * when it was made before.
    */
-  makeChunk(
-    { buffer, offsetBytes }: SharedRegion,
-    sizeBytes: number,
-    from: DeltaProgram | Uint8Array,
-    id: Uint8Array,
-  ): Promise<MadeChunk> {
-    const place = { buffer, bufferOffsetBytes: offsetBytes, sizeBytes };
-    // A copy: a view would carry over to the thread all that it is a view of.
-    return this.#run({ type: 'makeChunk', ...place, from, id: new Uint8Array(id) });
+  async makeChunks(chunks: readonly ChunkSource[]): Promise<MadeChunk[]> {
+    const jobs: Promise<MadeChunk[]>[] = [];
+    for (let first = 0; first < chunks.length; first += CHUNKS_TOGETHER) {
+      const some = chunks.slice(first, first + CHUNKS_TOGETHER);
+      jobs.push(this.#run({ type: 'makeChunks', chunks: some.map(chunkToMake) }));
+    }
+    return (await Promise.all(jobs)).flat();
   }
 
   async #read<Result>(job: DecodeJob | DeltaOpsJob, packName: string): Promise<Result> {
@@ -267,7 +277,8 @@ export class BlockWorkers {
       };
     if (type === 'storeDelta') return { ...others, weight: CODING_WEIGHT };
     const share = this.#searches ? others : {};
-    if (type === 'makeChunk') return { ...share, handOver: memoryOf(job.from) };
+    if (type === 'makeChunks')
+      return { ...share, handOver: job.chunks.flatMap(({ from }) => memoryOf(from)) };
     return type === 'decode' || type === 'restore' || type === 'deltaOps' ? share : {};
   }
 
@@ -302,13 +313,23 @@ function baseMemory(bases: readonly Uint8Array[]): BaseMemory {
   return { buffers, pieces: Uint32Array.from(pieces) };
 }
 
+/** The id is a copy: a view would carry over to the thread all that it is a view of. */
+function chunkToMake({ into: { buffer, offsetBytes }, sizeBytes, from, id }: ChunkSource): ChunkToMake {
+  return { buffer, bufferOffsetBytes: offsetBytes, sizeBytes, from, id: new Uint8Array(id) };
+}
+
+function bytesToMakeHere(chunks: readonly ChunkToMake[]): number {
+  if (chunks.some(({ sizeBytes }) => sizeBytes > HERE_DELTA_BYTES)) return Number.POSITIVE_INFINITY;
+  return chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
 /** The bytes of a job that this thread may do; of those that take long, it does none. */
 function bytesHere(job: BlockJob): number {
   if (job.type === 'hash') return job.ends.at(-1) ?? 0;
   if (job.type === 'hashFile') return job.sizeBytes;
   if (job.type === 'deltaOps') return job.plainBytes;
   if (job.type === 'restore') return job.place.sizeBytes;
-  if (job.type === 'makeChunk' && job.sizeBytes <= HERE_DELTA_BYTES) return job.sizeBytes;
+  if (job.type === 'makeChunks') return bytesToMakeHere(job.chunks);
   if (job.type !== 'decode' || (job.base && job.plainBytes > HERE_DELTA_BYTES))
     return Number.POSITIVE_INFINITY;
   return job.plainBytes;

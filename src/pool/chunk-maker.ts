@@ -3,7 +3,7 @@ import { countSteps } from '../compress/delta/delta-program.js';
 import { DbupError } from '../core/errors.js';
 import type { PoolLayout } from '../store/pool-layout.js';
 import { type BlockLease, leaseInTurn } from './block-lease.js';
-import type { BlockWorkers } from './block-workers.js';
+import type { BlockWorkers, ChunkSource } from './block-workers.js';
 import type { BlockAddress, ChunkCatalog } from './chunk-catalog.js';
 import type { ChunkPlan } from './chunk-plan.js';
 import { DeltaChains } from './delta-chains.js';
@@ -107,10 +107,8 @@ export class ChunkMaker {
       }
     }
     const whole = together.filter(({ isLost }) => !isLost);
-    const made = await Promise.all(
-      whole.map(({ wanted: { id, into, place }, plan }) =>
-        this.#workers.makeChunk(into, place.sizeBytes, plan.program, id),
-      ),
+    const made = await this.#workers.makeChunks(
+      whole.map(({ wanted, plan }) => ({ ...sourceOf(wanted), from: plan.program })),
     );
     for (const [i, { kept }] of made.entries()) if (kept) this.#keep(whole[i]!.wanted, kept);
     return whole.filter((_, i) => made[i]!.isRight).map(({ wanted }) => wanted);
@@ -119,10 +117,8 @@ export class ChunkMaker {
   /** @returns the chunks that were made before, and are here now */
   async #makeOfKept(chunks: readonly WantedChunk[]): Promise<WantedChunk[]> {
     const known = chunks.filter(({ place }) => this.#kept.has(keyOf(place)));
-    const made = await Promise.all(
-      known.map(({ place, into, id }) =>
-        this.#workers.makeChunk(into, place.sizeBytes, this.#kept.get(keyOf(place))!, id),
-      ),
+    const made = await this.#workers.makeChunks(
+      known.map((wanted) => ({ ...sourceOf(wanted), from: this.#kept.get(keyOf(wanted.place))! })),
     );
     return known.filter((_, i) => made[i]!.isRight);
   }
@@ -162,6 +158,10 @@ export class ChunkMaker {
       lease.release();
     }
   }
+}
+
+function sourceOf({ id, into, place }: WantedChunk): Omit<ChunkSource, 'from'> {
+  return { id, into, sizeBytes: place.sizeBytes };
 }
 
 function keyOf({ packIndex, blockIndex, offsetBytes }: ChunkLocation): string {
