@@ -54,6 +54,8 @@ export const LIMITS = {
   gzipTrailingBytes: 64 * KiB,
   /** Blobs one snapshot may list. */
   snapshotBlobs: 10_000,
+  /** Headers of all members of one gzip file that is stored open: recipes must stay below `recipeBytes`. */
+  gzipHeadersBytes: 4 * MiB,
   /** A JSON document inside an image: manifest.json, index, manifest, config. */
   imageJsonBytes: 8 * MiB,
   /** Objects and arrays inside one another in such a document; real ones stay below 10. */

@@ -1,5 +1,7 @@
 import { isTarHeader, TAR_BLOCK_BYTES, TarBlock } from '../archive/tar-header.js';
 import { TarWalk } from '../archive/tar-walk.js';
+import { DbupError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
 import { BLOCK_KIND } from '../format/pack.js';
 import { type BlobRef, encodeRecipe, type Recipe, type Segment, type StreamRef } from '../format/recipe.js';
 import { Sha256Stream } from '../hash/sha256.js';
@@ -69,9 +71,19 @@ export class BlobWriter {
   }
 }
 
-/** Stores an encoded recipe as a chunk. @returns its id, 64 hex digits */
+/**
+ * Stores an encoded recipe as a chunk. @returns its id, 64 hex digits
+ * @throws DbupError INPUT_TOO_LARGE when no reader would take one so long
+ */
 export function storeRecipe(ingest: ChunkIngest, recipe: Recipe): string {
-  return Buffer.from(ingest.addChunk(encodeRecipe(recipe), BLOCK_KIND.recipe)).toString('hex');
+  const bytes = encodeRecipe(recipe);
+  if (bytes.length > LIMITS.recipeBytes) {
+    throw new DbupError('INPUT_TOO_LARGE', `what rebuilds a blob of ${recipe.sizeBytes} bytes is too long`, {
+      hint: 'It is in too many pieces. Pack it anew: `docker save` or `skopeo copy` write fewer.',
+      details: { recipeBytes: bytes.length, limitBytes: LIMITS.recipeBytes },
+    });
+  }
+  return Buffer.from(ingest.addChunk(bytes, BLOCK_KIND.recipe)).toString('hex');
 }
 
 class PlainBody {

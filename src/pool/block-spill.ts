@@ -38,7 +38,7 @@ export class BlockSpill {
 
   /**
    * Decodes a block, and keeps it where that is worth it.
-   * @param decode writes it to the place too, where there is one
+   * @param decode decodes the block, and writes it to the place if one is given
    */
   async decode(
     address: BlockAddress,

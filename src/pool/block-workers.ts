@@ -44,13 +44,13 @@ interface DecodeOptions {
   /** Of a delta block, in shared memory, to stay as they are until it is decoded. */
   bases?: readonly Uint8Array[];
   chunks?: ChunksToCheck;
-  /** Where the block is put as well. */
+  /** Where the decoded block is written, too. */
   spill?: SpillPlace | null;
 }
 
 /** Bytes hashed and decoded in the thread that asks, before others are started: some 20 ms of its time. */
 const HERE_BYTES = 16 * 1024 * 1024;
-/** Of more, each is started when there is work for it. */
+/** Further threads are started when there is work for them. */
 const THREADS_AT_ONCE = 2;
 /** The decoder of deltas takes three times the largest block: here it stays small. */
 const HERE_DELTA_BYTES = 256 * 1024;

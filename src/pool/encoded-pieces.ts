@@ -25,7 +25,7 @@ export interface PieceMaker {
 export class EncodedPieces {
   readonly #maker: PieceMaker;
   readonly #ahead: PieceUnderWay[] = [];
-  /** What comes after the bytes given last, and the slot these are in. */
+  /** What comes after the bytes given last, the next at the end: of many, taking the first takes long. And the slot these are in. */
   #rest: Uint8Array[] = [];
   #slot: EncodeSlot | null = null;
 
@@ -39,7 +39,7 @@ export class EncodedPieces {
    */
   async next(): Promise<Uint8Array> {
     for (;;) {
-      const bytes = this.#rest.shift();
+      const bytes = this.#rest.pop();
       if (bytes) return bytes;
       this.#releaseSlot();
       await this.#handOver();
@@ -50,7 +50,8 @@ export class EncodedPieces {
       });
       piece.done?.();
       this.#slot = piece.slot;
-      this.#rest = [piece.slot.encoded.subarray(0, encodedBytes), ...rest].filter(({ length }) => length > 0);
+      const pieces = [piece.slot.encoded.subarray(0, encodedBytes), ...rest];
+      this.#rest = pieces.filter(({ length }) => length > 0).reverse();
     }
   }
 

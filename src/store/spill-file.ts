@@ -54,8 +54,9 @@ export class SpillFile {
 
   /** A place to write to; null where there is none. */
   reserve(sizeBytes: number): SpillPlace | null {
+    if (this.#isClosed) return null;
     if (!this.#isTried) this.#open();
-    if (this.#fd === null || this.#isClosed || sizeBytes > this.#sizeBytes) return null;
+    if (this.#fd === null || sizeBytes > this.#sizeBytes) return null;
     const leftBytes = this.#sizeBytes - (this.#givenBytes % this.#sizeBytes);
     // No place goes over the end.
     if (sizeBytes > leftBytes) this.#givenBytes += leftBytes;
@@ -64,7 +65,7 @@ export class SpillFile {
     return { fd: this.#fd, offsetBytes: position % this.#sizeBytes, sizeBytes, position };
   }
 
-  /** False when what was written to a place may have been overwritten. */
+  /** False when what was written to a place may have been overwritten, or the file is closed. */
   holds({ position }: SpillPlace): boolean {
     return !this.#isClosed && this.#givenBytes - position <= this.#sizeBytes;
   }

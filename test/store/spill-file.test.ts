@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fstatSync } from 'node:fs';
+import { fstatSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +78,14 @@ describe('a spill file', () => {
     expect(file.reserve(10)).not.toBeNull();
     expect(await readdir(directory)).toEqual([]);
     file.close();
+  });
+
+  it('is not made any more once it is closed', () => {
+    const file = new SpillFile(directory);
+    const openBefore = readdirSync('/proc/self/fd').length;
+    file.close();
+    expect(file.reserve(10)).toBeNull();
+    expect(readdirSync('/proc/self/fd').length).toBe(openBefore);
   });
 
   it('stays open until nobody uses it', async () => {

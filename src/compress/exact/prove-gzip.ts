@@ -142,10 +142,13 @@ class GzipProver {
   async prove(): Promise<GzipProof> {
     const members: ProvenMember[] = [];
     let plainBytes = 0;
+    let headerBytes = 0;
     let at = 0;
     for (;;) {
-      if (members.length >= LIMITS.gzipMembers) throw new Verbatim('too-complex');
+      const isTooMuch = members.length >= LIMITS.gzipMembers || headerBytes > LIMITS.gzipHeadersBytes;
+      if (isTooMuch) throw new Verbatim('too-complex');
       const { member, endAt } = await this.#proveMember(at, plainBytes);
+      headerBytes += member.header.length;
       members.push(member);
       plainBytes += member.plainBytes;
       at = endAt;
@@ -191,8 +194,7 @@ class GzipProver {
 
   #candidatesOf({ header, deflateAt }: Probe): Generator<EncoderSpec> {
     const { head } = this.#memory;
-    const readHead = (): Uint8Array => head.subarray(0, this.#file.read(head, deflateAt));
-    return this.#tries.forMember(header, readHead);
+    return this.#tries.forMember(header, () => head.subarray(0, this.#file.read(head, deflateAt)));
   }
 
   async #probe(at: number): Promise<Probe> {
@@ -254,12 +256,8 @@ class GzipProver {
     const spare = withStates ? () => createEncoder(spec, this.#memory.spareKernels) : null;
     // Where one is due at once, the member's beginning becomes one.
     const dueAt = this.#nextDueAt > plainAt ? this.#nextDueAt : plainAt + this.#everyBytes;
-    const maker = new CheckpointMaker(comparer, this.#encoderOf(spec), spare, {
-      plainAt,
-      dueAt,
-      everyBytes: this.#everyBytes,
-      tail: this.#memory.tail,
-    });
+    const due = { plainAt, dueAt, everyBytes: this.#everyBytes, tail: this.#memory.tail };
+    const maker = new CheckpointMaker(comparer, this.#encoderOf(spec), spare, due);
     const pieces = this.#plainOf(probe.deflateAt);
     try {
       for (;;) {

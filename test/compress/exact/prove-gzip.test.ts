@@ -177,6 +177,19 @@ describe('a gzip file', () => {
     for (const { header } of proof.members) expect(header.buffer.byteLength).toBe(header.length);
   });
 
+  it('of longer headers than a recipe holds is left as it is', async () => {
+    const withName = (number: number): Uint8Array => {
+      const member = gzipSync(ascii(`${number}`));
+      const name = ascii(`${number}`.padEnd(4000, '-'));
+      const flag = Uint8Array.of(8);
+      const parts = [member.subarray(0, 3), flag, member.subarray(4, 10), name, Uint8Array.of(0)];
+      return concatBytes([...parts, member.subarray(10)]);
+    };
+    const members = Array.from({ length: 1050 }, (_, i) => withName(i));
+    expect(await prove(concatBytes(members))).toEqual({ exact: false, reason: 'too-complex' });
+    expect((await expectExact(concatBytes(members.slice(0, 1000)))).members.length).toBe(1000);
+  });
+
   it('is given up when nobody wants the answer any more', async () => {
     const bytes = gzipBy(GO_6, plain);
     await expect(proveGzip(fileOf(bytes), { last: null, isCancelled: () => true })).rejects.toThrow(

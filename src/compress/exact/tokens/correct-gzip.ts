@@ -50,6 +50,7 @@ export class GzipCorrector {
   readonly #sha256 = new Sha256Stream();
   #comparer: ByteComparer | null = null;
   #header: Uint8Array = new Uint8Array(0);
+  #headerBytes = 0;
   /** Where the next member begins. */
   #at = 0;
   #crc = 0;
@@ -119,6 +120,8 @@ export class GzipCorrector {
   #beginMember(): boolean {
     const header = findGzipHeader(readHead(this.#file, this.#at));
     if (!header || this.#members.length >= LIMITS.gzipMembers) return false;
+    this.#headerBytes += header.length;
+    if (this.#headerBytes > LIMITS.gzipHeadersBytes) return false;
     this.#header = new Uint8Array(header);
     this.#sha256.update(this.#header);
     const deflateAt = this.#at + header.length;
