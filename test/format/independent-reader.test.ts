@@ -6,7 +6,7 @@ import { encodeFrame } from '../../src/compress/exact/tokens/correction-frame.js
 import { StreamTaker } from '../../src/compress/exact/tokens/take-apart.js';
 import { TOKEN_MODELS } from '../../src/compress/exact/tokens/token-models.js';
 import { CorrectedStreams } from '../../tools/dbup-corrections.mjs';
-import { compressedFile } from '../fuzz/compressed-file.js';
+import { compressedFile } from '../support/compressed-file.js';
 import { makeInput } from '../support/deflate-inputs.mjs';
 import { ODD_TARS } from '../support/odd-tars.js';
 import { entriesIn, signedLayout, writeLayout } from '../support/signed-layout.js';

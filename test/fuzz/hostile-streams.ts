@@ -8,9 +8,9 @@ import { type OpenedPart, OpenedPartsEncoder } from '../../src/format/opened-par
 import { encodeRecipe, type StreamRef } from '../../src/format/recipe.js';
 import { crc32 } from '../../src/hash/crc32.js';
 import { recipe, sha256Hex, streamReference } from '../format/hand-made-pool.js';
+import { compressedFile } from '../support/compressed-file.js';
 import { deflateBy, ZLIB_6 } from '../support/nested-files.js';
 import { ascii } from '../support/tar-builder.js';
-import { compressedFile } from './compressed-file.js';
 import { edge, mutated } from './mutate.js';
 import type { Random } from './random.js';
 import { anyEncoderSpec } from './targets/any-encoder-spec.js';

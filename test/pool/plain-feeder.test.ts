@@ -7,8 +7,9 @@ import { type GzipProof, proveGzip } from '../../src/compress/exact/prove-gzip.j
 import type { EncoderSpec } from '../../src/format/encoder-spec.js';
 import { GzipWorkers } from '../../src/pool/gzip-workers.js';
 import { FedPlain, type FeedJob, PlainFeeder } from '../../src/pool/plain-feeder.js';
+import { compressedFile } from '../support/compressed-file.js';
 import { makeInput } from '../support/deflate-inputs.mjs';
-import { fileOf, GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../support/gzip-files.js';
+import { GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../support/gzip-files.js';
 import { deflateBy } from '../support/nested-files.js';
 import { concatBytes } from '../support/tar-builder.js';
 
@@ -18,7 +19,7 @@ const ZLIB: EncoderSpec = { family: 'zlib', level: 6, memLevel: 8 };
 
 /** Reads a few bytes at a time, so that pieces are cut elsewhere. */
 const sparingly = (bytes: Uint8Array) => (into: Uint8Array, position: number) =>
-  fileOf(bytes).read(into.subarray(0, 5_003), position);
+  compressedFile(bytes).read(into.subarray(0, 5_003), position);
 
 /** Both ends in one thread. @param change what becomes of the plain bytes on the way */
 async function proveFed(bytes: Uint8Array, change = (piece: Uint8Array) => piece): Promise<GzipProof> {
@@ -34,7 +35,7 @@ async function proveFed(bytes: Uint8Array, change = (piece: Uint8Array) => piece
     await feeder.finish();
   })();
   try {
-    return await proveGzip(fileOf(bytes), { last: null, feed, checkpointEveryBytes: 300_000 });
+    return await proveGzip(compressedFile(bytes), { last: null, feed, checkpointEveryBytes: 300_000 });
   } finally {
     feed.close();
     await feeding;
@@ -42,7 +43,7 @@ async function proveFed(bytes: Uint8Array, change = (piece: Uint8Array) => piece
 }
 
 const proveAlone = (bytes: Uint8Array): Promise<GzipProof> =>
-  proveGzip(fileOf(bytes), { last: null, checkpointEveryBytes: 300_000 });
+  proveGzip(compressedFile(bytes), { last: null, checkpointEveryBytes: 300_000 });
 
 describe('a gzip file whose plain bytes are handed over', () => {
   it.each([
@@ -168,7 +169,7 @@ describe('in the only thread', () => {
     const stream = deflateBy(ZLIB, PLAIN.subarray(0, 50_000));
     const source = new Uint8Array(new SharedArrayBuffer(stream.length));
     source.set(stream);
-    for await (const piece of inflateGzip(fileOf(bytes).read, (endAt) => feeder.endMember(endAt))) {
+    for await (const piece of inflateGzip(compressedFile(bytes).read, (endAt) => feeder.endMember(endAt))) {
       await feeder.write(piece);
       const found = await workers.proveParts({
         type: 'prove-parts',

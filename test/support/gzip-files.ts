@@ -1,4 +1,3 @@
-import type { CompressedFile } from '../../src/compress/exact/byte-comparer.js';
 import { gzipTrailer } from '../../src/compress/exact/gzip-header.js';
 import { GzipRebuilder } from '../../src/compress/exact/gzip-rebuilder.js';
 import { createPgzipBlockEncoder } from '../../src/compress/exact/pgzip/pgzip-encoder.js';
@@ -35,18 +34,6 @@ export function gzipOfTwoLevels(plain: Uint8Array): Uint8Array {
     blocks.push(encoder.encodeBlock(plain.subarray(at, at + blockBytes), plain.subarray(0, at), isLast));
   }
   return concatBytes([PGZIP_HEADER, ...blocks, gzipTrailer(crc32(plain), plain.length)]);
-}
-
-/** A compressed file in memory. */
-export function fileOf(bytes: Uint8Array): CompressedFile {
-  return {
-    sizeBytes: bytes.length,
-    read(into, position) {
-      const piece = bytes.subarray(position, position + into.length);
-      into.set(piece);
-      return piece.length;
-    },
-  };
 }
 
 export interface CompressedLayer {

@@ -6,18 +6,19 @@ import { inflateGzip } from '../../../src/compress/exact/inflate-gzip.js';
 import { type GzipProof, probeGzip, proveGzip } from '../../../src/compress/exact/prove-gzip.js';
 import { LIMITS } from '../../../src/core/limits.js';
 import { type EncoderSpec, encoderName } from '../../../src/format/encoder-spec.js';
+import { compressedFile } from '../../support/compressed-file.js';
 import { makeInput } from '../../support/deflate-inputs.mjs';
 import { collectBytes, sha256Hex } from '../../support/deflate-vectors.js';
-import { fileOf, GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../../support/gzip-files.js';
+import { GO_6, GO_HEADER, gzipBy, gzipOfTwoLevels, PGZIP_HEADER } from '../../support/gzip-files.js';
 import { ascii, concatBytes, seededRandom } from '../../support/tar-builder.js';
 
 const plain = makeInput('tar', 4, 300_000);
 const prove = (bytes: Uint8Array, last: EncoderSpec | null = null): Promise<GzipProof> =>
-  proveGzip(fileOf(bytes), { last });
+  proveGzip(compressedFile(bytes), { last });
 
 async function inflated(bytes: Uint8Array): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of inflateGzip(fileOf(bytes).read)) pieces.push(piece.slice());
+  for await (const piece of inflateGzip(compressedFile(bytes).read)) pieces.push(piece.slice());
   return Buffer.concat(pieces);
 }
 
@@ -71,7 +72,7 @@ describe('a gzip file', () => {
       const { members } = await expectExact(bytes);
       // Another one that makes the same of these bytes is as good.
       expect(members.map(({ encoder }) => encoder.family)).toEqual([spec.family]);
-      expect(await probeGzip(fileOf(bytes), { last: null })).toEqual(members[0]!.encoder);
+      expect(await probeGzip(compressedFile(bytes), { last: null })).toEqual(members[0]!.encoder);
     },
   );
 
@@ -105,7 +106,7 @@ describe('a gzip file', () => {
     const long = makeInput('records', 6, 2_500_000);
     const bytes = gzipOfTwoLevels(long);
     expect(gunzipSync(bytes).equals(long)).toBe(true);
-    expect(await probeGzip(fileOf(bytes), { last: null })).toMatchObject({ family: 'pgzip' });
+    expect(await probeGzip(compressedFile(bytes), { last: null })).toMatchObject({ family: 'pgzip' });
     expect(await prove(bytes)).toEqual({ exact: false, reason: 'differs-late' });
   });
 
@@ -138,7 +139,7 @@ describe('a gzip file', () => {
     );
     const bytes = concatBytes(Array.from({ length: 120 }, (_, i) => three[i % 3]!));
     let tries = 0;
-    const proof = await proveGzip(fileOf(bytes), { last: null, onTry: () => tries++ });
+    const proof = await proveGzip(compressedFile(bytes), { last: null, onTry: () => tries++ });
     expect(proof).toMatchObject({ exact: true, digestHex: sha256Hex(bytes) });
     expect(tries).toBeGreaterThan(120);
     expect(tries).toBeLessThan(3 * 120 + 150);
@@ -154,7 +155,7 @@ describe('a gzip file', () => {
     const bytes = concatBytes(Array.from({ length: 200 }, (_, i) => members[i % members.length]!));
     const tried: EncoderSpec[] = [];
     const onTry = (encoder: EncoderSpec) => tried.push(encoder);
-    expect(await proveGzip(fileOf(bytes), { last: null, onTry, maxFailedTries: 100 })).toEqual({
+    expect(await proveGzip(compressedFile(bytes), { last: null, onTry, maxFailedTries: 100 })).toEqual({
       exact: false,
       reason: 'too-complex',
     });
@@ -192,7 +193,7 @@ describe('a gzip file', () => {
 
   it('is given up when nobody wants the answer any more', async () => {
     const bytes = gzipBy(GO_6, plain);
-    await expect(proveGzip(fileOf(bytes), { last: null, isCancelled: () => true })).rejects.toThrow(
+    await expect(proveGzip(compressedFile(bytes), { last: null, isCancelled: () => true })).rejects.toThrow(
       'cancelled',
     );
   });

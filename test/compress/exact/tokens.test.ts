@@ -11,9 +11,10 @@ import {
 } from '../../../src/compress/exact/tokens/correction-frame.js';
 import { CannotTakeApart, StreamTaker } from '../../../src/compress/exact/tokens/take-apart.js';
 import { TOKEN_MODELS, type TokenModel } from '../../../src/compress/exact/tokens/token-models.js';
+import { compressedFile } from '../../support/compressed-file.js';
 import { createRandom, makeInput } from '../../support/deflate-inputs.mjs';
 import { collectBytes, sha256Hex } from '../../support/deflate-vectors.js';
-import { fileOf, GO_6, gzipBy } from '../../support/gzip-files.js';
+import { GO_6, gzipBy } from '../../support/gzip-files.js';
 import { concatBytes } from '../../support/tar-builder.js';
 import { whimsicalGzip } from '../../support/whimsical-gzip.js';
 
@@ -27,7 +28,7 @@ interface Apart {
 }
 
 function takeApart(stream: Uint8Array, model: TokenModel): Apart {
-  const taker = new StreamTaker(fileOf(stream), model);
+  const taker = new StreamTaker(compressedFile(stream), model);
   taker.begin(0);
   const plain: Uint8Array[] = [];
   const frames: Uint8Array[] = [];
@@ -155,7 +156,7 @@ describe('corrections', () => {
     for (let i = 0; i < 100; i++) {
       const bytes = good.slice();
       bytes[random.below(bytes.length)]! ^= 1 << random.below(8);
-      const taker = new StreamTaker(fileOf(bytes), model);
+      const taker = new StreamTaker(compressedFile(bytes), model);
       taker.begin(0);
       try {
         for (let piece = taker.step(); piece && piece.endAt === null; piece = taker.step());
@@ -168,7 +169,7 @@ describe('corrections', () => {
 
 describe('a gzip file that no encoder makes', () => {
   function correct(bytes: Uint8Array): { found: CorrectedGzip; frames: CorrectionFrame[] } | null {
-    const corrector = GzipCorrector.open(fileOf(bytes));
+    const corrector = GzipCorrector.open(compressedFile(bytes));
     const reader = new FrameReader();
     const frames: CorrectionFrame[] = [];
     for (let step = corrector?.step(); step; step = corrector!.step()) {

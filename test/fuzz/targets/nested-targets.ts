@@ -5,10 +5,10 @@ import { type MakeStep, PartsMaker } from '../../../src/compress/exact/parts-mak
 import { DeflateProver } from '../../../src/compress/exact/prove-deflate.js';
 import type { EncoderSpec } from '../../../src/format/encoder-spec.js';
 import { type OpenedPart, OpenedPartsDecoder, OpenedPartsEncoder } from '../../../src/format/opened-parts.js';
+import { compressedFile } from '../../support/compressed-file.js';
 import { gzipBy } from '../../support/gzip-files.js';
 import { debOf, deflateBy, deflated, ZLIB_6, zipOf } from '../../support/nested-files.js';
 import { ascii, noise } from '../../support/tar-builder.js';
-import { compressedFile } from '../compressed-file.js';
 import { acceptsOr, type FuzzTarget, UNMAKEABLE } from '../fuzz-target.js';
 import { edge, maybeMutated, mutated } from '../mutate.js';
 import { joinParts, splitParts } from '../parts.js';
